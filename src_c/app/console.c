@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "app/console.h"
+
+#include <stdbool.h>
+
+#include "board/board.h"
+#include "math/math32.h"
+
+void print_text(const char *text) {
+    uint32_t length = 0;
+    while (text[length] != '\0') {
+        ++length;
+    }
+    board_console_write(text, length);
+}
+
+// Decimal, right-aligned in width and filled up with pad.
+static void print_padded(uint32_t value, uint32_t width, char pad) {
+    // Subtraction instead of division: dividing by a constant becomes an instruction that the emulated core lacks.
+    static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
+    const uint32_t places = sizeof(powers) / sizeof(powers[0]);
+    char digits[sizeof(powers) / sizeof(powers[0])];
+    uint32_t length = 0;
+    for (uint32_t place = 0; place < places; ++place) {
+        char digit = '0';
+        while (value >= powers[place]) {
+            value -= powers[place];
+            ++digit;
+        }
+        if (digit != '0' || length > 0 || place + 1 == places) {
+            digits[length++] = digit;
+        }
+    }
+    for (uint32_t i = length; i < width; ++i) {
+        board_console_write(&pad, 1);
+    }
+    board_console_write(digits, length);
+}
+
+void print_unsigned(uint32_t value, uint32_t width) { print_padded(value, width, ' '); }
+
+void print_hex(uint32_t value) {
+    char digits[8];
+    for (uint32_t i = 0; i < 8; ++i) {
+        digits[i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
+    }
+    board_console_write(digits, sizeof(digits));
+}
+
+void print_fixed4(float value) {
+    const uint32_t bits = float_bits(value);
+    const uint32_t exponent = (bits >> 23) & 255;
+    uint32_t mantissa = bits & 0x7fffffu;
+    if (exponent == 255 && mantissa != 0) {
+        print_text("nan");
+        return;
+    }
+    if (bits >> 31) {
+        print_text("-");
+    }
+    if (exponent >= 127 + 27) {
+        print_text("inf");
+        return;
+    }
+    // value = (mantissa | 2^23) * 2^(exponent - 150), split into a whole part and a fraction in units of 2^-28. What lies
+    // below 2^-28 can only break a tie.
+    uint32_t whole = 0;
+    uint32_t fraction = 0;
+    bool below_fraction = false;
+    if (exponent >= 150) {
+        whole = (mantissa | 0x800000u) << (exponent - 150);
+    } else if (exponent >= 127 - 28) {
+        mantissa |= 0x800000u;
+        const uint32_t shift = 150 - exponent;
+        whole = shift < 24 ? mantissa >> shift : 0;
+        const uint32_t rest = shift < 24 ? mantissa & ((1u << shift) - 1) : mantissa;
+        fraction = shift <= 28 ? rest << (28 - shift) : rest >> (shift - 28);
+        below_fraction = shift > 28 && (rest & ((1u << (shift - 28)) - 1)) != 0;
+    }
+    uint32_t decimals = 0;
+    for (uint32_t place = 0; place < 4; ++place) {
+        fraction *= 10;
+        decimals = decimals * 10 + (fraction >> 28);
+        fraction &= (1u << 28) - 1;
+    }
+    const uint32_t half = 1u << 27;
+    if (fraction > half || (fraction == half && (below_fraction || (decimals & 1)))) {
+        ++decimals;
+    }
+    if (decimals == 10000) {
+        decimals = 0;
+        ++whole;
+    }
+    print_unsigned(whole, 1);
+    print_text(".");
+    print_padded(decimals, 4, '0');
+}
+
+void print_character(uint32_t code_point) {
+    char bytes[4];
+    uint32_t length = 1;
+    uint32_t lead = 0; // the leading byte's marker
+    if (code_point >= 0x10000) {
+        length = 4;
+        lead = 0xf0;
+    } else if (code_point >= 0x800) {
+        length = 3;
+        lead = 0xe0;
+    } else if (code_point >= 0x80) {
+        length = 2;
+        lead = 0xc0;
+    }
+    for (uint32_t i = length; i-- > 1;) {
+        bytes[i] = (char)(0x80 | (code_point & 0x3f));
+        code_point >>= 6;
+    }
+    bytes[0] = (char)(lead | code_point);
+    board_console_write(bytes, length);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Text output in the formats of microgpt.py, without a C library.
+#ifndef CONSOLE_H
+#define CONSOLE_H
+
+#include <stdint.h>
+
+// A string that ends with a zero byte.
+void print_text(const char *text);
+
+// Decimal, right-aligned in width (Python: {value:widthd}).
+void print_unsigned(uint32_t value, uint32_t width);
+
+// Eight lower-case hexadecimal digits.
+void print_hex(uint32_t value);
+
+// Four decimals, rounded half to even as Python's {value:.4f}. |value| below 2^27; otherwise "inf", or "nan".
+void print_fixed4(float value);
+
+// One code point as UTF-8.
+void print_character(uint32_t code_point);
+
+#endif

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// The packed data set, embedded in the executable. The build defines DATASET_FILE.
+    .section .rodata
+    .balign 4
+    .globl dataset_start
+dataset_start:
+    .incbin DATASET_FILE
+    .section .note.GNU-stack, "", %progbits

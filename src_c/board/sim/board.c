@@ -1,0 +1,34 @@
+#include "board/board.h"
+
+#include "board/sim/simcall.h"
+#include "board/xtensa/start.h"
+
+extern const uint32_t dataset_start[];  // linker/sim.ld
+
+int app_main(void);
+
+_Noreturn void board_start(void) {
+    board_exit(app_main());
+}
+
+void board_console_write(const char *text, uint32_t length) {
+    const uintptr_t standard_output = 1;
+    while (length > 0) {
+        int32_t written = simcall(SIMCALL_WRITE, standard_output, (uintptr_t)text, length);
+        if (written <= 0) {
+            return;  // nobody is listening
+        }
+        text += written;
+        length -= (uint32_t)written;
+    }
+}
+
+const void *board_dataset(void) {
+    return dataset_start;
+}
+
+_Noreturn void board_exit(int status) {
+    for (;;) {
+        simcall(SIMCALL_EXIT, (uintptr_t)status, 0, 0);
+    }
+}

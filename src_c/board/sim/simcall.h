@@ -1,0 +1,8 @@
+#pragma once
+
+#include <stdint.h>
+
+enum { SIMCALL_EXIT = 1, SIMCALL_WRITE = 4 };
+
+// Asks the emulator for service `number`; returns its result, negative on failure.
+int32_t simcall(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c);

@@ -1,0 +1,4 @@
+#pragma once
+
+// What each board does between start-up (registers, stack and zeroed .bss are ready) and the end of the program.
+_Noreturn void board_start(void);

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "core/model.h"
+#include "core/shapes.h"
+#include "kernels/kernels.h"
+
+static const struct matmul_shape lm_head_shape = INPUT_GRADIENT_SHAPE(N_EMBD, VOCAB_SIZE);
+static const struct matmul_shape contract_shape = INPUT_GRADIENT_SHAPE(N_HIDDEN, N_EMBD);
+static const struct matmul_shape expand_shape = INPUT_GRADIENT_SHAPE(N_EMBD, N_HIDDEN);
+static const struct matmul_shape output_shape = INPUT_GRADIENT_SHAPE(N_EMBD, N_EMBD);
+static const struct matmul_shape qkv_shape = INPUT_GRADIENT_SHAPE(N_EMBD, N_QKV);
+
+static const struct matmul_shape score_shape = {
+    .depth = HEAD_SIZE, .y_stride = BLOCK_SIZE, .x_stride = N_EMBD, .w_stride = N_QKV};
+static const struct matmul_shape value_shape = {
+    .columns = HEAD_SIZE, .y_stride = N_QKV, .x_stride = BLOCK_SIZE, .w_stride = N_EMBD};
+static const struct matmul_shape query_shape = {
+    .columns = HEAD_SIZE, .y_stride = N_QKV, .x_stride = BLOCK_SIZE, .w_stride = N_QKV};
+
+// Adam on length weights from w on, whose gradient is g. The moments lie where the weights do, one struct further each.
+static void update(float *w, const float *g, uint32_t length, const struct adam_step *step) {
+    struct training_memory *memory = &arena.training;
+    const uint32_t offset = (uint32_t)(w - (float *)&memory->weights);
+    adam_update(w, (float *)&memory->first_moment + offset, (float *)&memory->second_moment + offset, g, length, step);
+}
+
+// Gradient and Adam step of w[outputs][inputs] from dy[count][outputs] and x[count][inputs], a few rows at a time.
+static void update_matrix(float *w, const float *dy, const float *x, uint32_t outputs, uint32_t inputs, uint32_t count,
+                          const struct adam_step *step) {
+    float *gradient = arena.training.gradients.rows;
+    const struct matmul_shape shape = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
+    const uint32_t rows_at_once = inputs == N_EMBD ? GRADIENT_ROW_FLOATS / N_EMBD : GRADIENT_ROW_FLOATS / N_HIDDEN;
+    for (uint32_t row = 0; row < outputs; row += rows_at_once) {
+        const uint32_t rows = outputs - row < rows_at_once ? outputs - row : rows_at_once;
+        matmul_tn(gradient, dy + row, x, rows, count, &shape);
+        update(w + row * inputs, gradient, rows * inputs, step);
+    }
+}
+
+static void attend_backward(const struct layer_activations *layer, uint32_t count) {
+    struct gradients *gradients = &arena.training.gradients;
+    float *scores = gradients->scores[0];
+    const float scale = score_scale();
+    for (uint32_t head = 0; head < N_HEAD; ++head) {
+        const uint32_t column = head * HEAD_SIZE;
+        const float *queries = &layer->qkv[0][column];
+        const float *keys = queries + N_EMBD;
+        const float *values = keys + N_EMBD;
+        const float *attention = layer->attention[head][0];
+        const float *mixed = &gradients->attention.mixed[0][column];
+        float *d_queries = &gradients->attention.qkv[0][column];
+        float *d_keys = d_queries + N_EMBD;
+        float *d_values = d_keys + N_EMBD;
+
+        causal_tn(d_values, attention, mixed, count, &value_shape);
+        causal_nt(scores, mixed, values, 0, count, &score_shape);
+        for (uint32_t t = 0; t < count; ++t) {
+            softmax_backward(gradients->scores[t], layer->attention[head][t], t + 1, scale);
+        }
+        causal_nn(d_queries, scores, keys, 0, count, &query_shape);
+        causal_tn(d_keys, scores, queries, count, &query_shape);
+    }
+}
+
+static void layer_backward(uint32_t l, uint32_t count, const struct adam_step *step) {
+    struct layer_weights *w = &arena.training.weights.layer[l];
+    const struct layer_activations *layer = &arena.training.activations.layer[l];
+    struct gradients *gradients = &arena.training.gradients;
+    float *residual = gradients->residual[0];
+    float *branch = gradients->branch[0];
+    float *hidden = gradients->hidden[0];
+    float *mixed = gradients->attention.mixed[0];
+    float *qkv = gradients->attention.qkv[0];
+
+    matmul_nn(hidden, residual, w->contract[0], count, &contract_shape);
+    relu_backward(hidden, layer->hidden[0], count * N_HIDDEN);
+    update_matrix(w->contract[0], residual, layer->hidden[0], N_EMBD, N_HIDDEN, count, step);
+    matmul_nn(branch, hidden, w->expand[0], count, &expand_shape);
+    update_matrix(w->expand[0], hidden, layer->mlp_input[0], N_HIDDEN, N_EMBD, count, step);
+    rmsnorm_backward(residual, branch, layer->mlp_input[0], layer->mlp_scale, count, &embedding_norm);
+
+    matmul_nn(mixed, residual, w->output[0], count, &output_shape);
+    update_matrix(w->output[0], residual, layer->mixed[0], N_EMBD, N_EMBD, count, step);
+    attend_backward(layer, count);
+    matmul_nn(branch, qkv, w->qkv[0], count, &qkv_shape);
+    update_matrix(w->qkv[0], qkv, layer->attention_input[0], N_QKV, N_EMBD, count, step);
+    rmsnorm_backward(residual, branch, layer->attention_input[0], layer->attention_scale, count, &embedding_norm);
+}
+
+// Embeddings: a token's row collects the gradient of every position it stands at. Rows of the other tokens and positions
+// have gradient zero, and their moments decay.
+static void embedding_backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step) {
+    struct weights *weights = &arena.training.weights;
+    const struct activations *activations = &arena.training.activations;
+    struct gradients *gradients = &arena.training.gradients;
+    for (uint32_t t = 0; t < BLOCK_SIZE; ++t) {
+        for (uint32_t i = 0; i < N_EMBD; ++i) {
+            gradients->branch[t][i] = 0.0f;
+        }
+    }
+    rmsnorm_backward(gradients->branch[0], gradients->residual[0], activations->embedding[0], activations->embedding_scale, count,
+                     &embedding_norm);
+    update(weights->position_embedding[0], gradients->branch[0], BLOCK_SIZE * N_EMBD, step);
+
+    for (uint32_t token = 0; token < VOCAB_SIZE; ++token) {
+        float *gradient = gradients->rows;
+        for (uint32_t i = 0; i < N_EMBD; ++i) {
+            gradient[i] = 0.0f;
+        }
+        for (uint32_t t = 0; t < count; ++t) {
+            if (tokens[t] == token) {
+                vector_add(gradient, gradient, gradients->branch[t], N_EMBD);
+            }
+        }
+        update(weights->token_embedding[token], gradient, N_EMBD, step);
+    }
+}
+
+void backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step) {
+    struct weights *weights = &arena.training.weights;
+    const struct activations *activations = &arena.training.activations;
+    const float *logits = activations->logits[0];
+    matmul_nn(arena.training.gradients.residual[0], logits, weights->lm_head[0], count, &lm_head_shape);
+    update_matrix(weights->lm_head[0], logits, activations->residual[0], VOCAB_SIZE, N_EMBD, count, step);
+    for (uint32_t l = N_LAYER; l-- > 0;) {
+        layer_backward(l, count, step);
+    }
+    embedding_backward(tokens, count, step);
+}

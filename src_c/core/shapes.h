@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Sizes of the model's matrix products, shared by the forward and the backward pass.
+#ifndef SHAPES_H
+#define SHAPES_H
+
+#include "core/model.h"
+#include "kernels/kernels.h"
+#include "math/math32.h"
+
+static const struct rmsnorm_shape embedding_norm = {.width = N_EMBD, .mean = 1.0f / N_EMBD};
+
+// Attention scores are divided by the square root of the head size.
+static inline float score_scale(void) { return rsqrt32((float)HEAD_SIZE); }
+
+// y[positions][outputs] = x[positions][inputs] * w[outputs][inputs]^T
+#define FORWARD_SHAPE(inputs, outputs)                                                                                   \
+    {.columns = (outputs), .depth = (inputs), .y_stride = (outputs), .x_stride = (inputs), .w_stride = (inputs)}
+
+// dx[positions][inputs] = dy[positions][outputs] * w[outputs][inputs]
+#define INPUT_GRADIENT_SHAPE(inputs, outputs)                                                                            \
+    {.columns = (inputs), .depth = (outputs), .y_stride = (inputs), .x_stride = (outputs), .w_stride = (inputs)}
+
+#endif

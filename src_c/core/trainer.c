@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "core/trainer.h"
+
+#include "kernels/kernels.h"
+#include "math/math32.h"
+
+#define INITIAL_DEVIATION 0.08f
+
+union arena arena;
+
+static void shuffle_documents(struct trainer *trainer) {
+    for (uint32_t i = 0; i < NUM_DOCS; ++i) {
+        arena.shuffle[i] = (uint16_t)i;
+    }
+    random_shuffle(&trainer->random, arena.shuffle, NUM_DOCS);
+    for (uint32_t i = 0; i < ORDER_LENGTH; ++i) {
+        trainer->order[i] = arena.shuffle[i];
+    }
+}
+
+static void draw_weights(struct trainer *trainer) {
+    struct training_memory *memory = &arena.training;
+    float *weights = (float *)&memory->weights;
+    float *first = (float *)&memory->first_moment;
+    float *second = (float *)&memory->second_moment;
+    for (uint32_t i = 0; i < N_PARAMETERS; ++i) {
+        weights[i] = random_gauss(&trainer->random, INITIAL_DEVIATION);
+        first[i] = 0.0f;
+        second[i] = 0.0f;
+    }
+}
+
+void trainer_begin(struct trainer *trainer, const struct dataset *dataset, const uint32_t *seed_key, uint32_t key_words) {
+    trainer->dataset = *dataset;
+    trainer->schedule = (struct adam_schedule){0};
+    trainer->step = 0;
+    trainer->document = 0;
+    random_seed(&trainer->random, seed_key, key_words);
+    shuffle_documents(trainer);
+    draw_weights(trainer);
+}
+
+float trainer_step(struct trainer *trainer) {
+    const uint32_t index = trainer->order[trainer->document];
+    const uint32_t begin = trainer->dataset.offsets[index];
+    const uint32_t length = trainer->dataset.offsets[index + 1] - begin;
+    const uint32_t count = length + 1 < BLOCK_SIZE ? length + 1 : BLOCK_SIZE;
+    const uint8_t *document = trainer->dataset.tokens + begin;
+    uint8_t tokens[BLOCK_SIZE + 1];
+    tokens[0] = BOS;
+    for (uint32_t t = 1; t <= count; ++t) {
+        tokens[t] = t <= length ? document[t - 1] : BOS;
+    }
+    trainer->document = trainer->document + 1 < ORDER_LENGTH ? trainer->document + 1 : 0;
+
+    const struct adam_step step = adam_next(&trainer->schedule, trainer->step, STEPS, LEARNING_RATE);
+    ++trainer->step;
+    forward(tokens, 0, count);
+    const float loss = cross_entropy(tokens + 1, count);
+    backward(tokens, count, &step);
+    return loss;
+}
+
+uint32_t trainer_sample(struct trainer *trainer, uint8_t tokens[BLOCK_SIZE], float temperature) {
+    const float scale = reciprocal32(temperature);
+    uint8_t token = BOS;
+    uint32_t length = 0;
+    while (length < BLOCK_SIZE) {
+        forward(&token, length, 1);
+        float *probabilities = arena.training.activations.logits[length];
+        softmax(probabilities, VOCAB_SIZE, scale, 1.0f);
+        token = (uint8_t)random_choice(&trainer->random, probabilities, VOCAB_SIZE);
+        if (token == BOS) {
+            break;
+        }
+        tokens[length++] = token;
+    }
+    return length;
+}

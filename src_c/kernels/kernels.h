@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The kernels: everything in a training step that costs. portable/ is the C that defines the bits of every result;
+// xtensa/ holds assembly twins that return the same bits.
+//
+// Matrices are row-major float32. A stride is the distance between two rows, in elements, and at least the row's length.
+// Each output element is one chain of fused multiply-adds in ascending order of the summation index; it starts from the
+// plain product of index 0 unless the contract names another start. Outputs never overlap inputs unless said.
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include <stdint.h>
+
+// Sizes of one matrix product: everything that does not change from call to call.
+struct matmul_shape {
+    uint32_t columns;  // of y; at least 1
+    uint32_t depth;    // length of the sum; at least 1
+    uint32_t y_stride;
+    uint32_t x_stride;
+    uint32_t w_stride;
+};
+
+// Forward product.         y[r][c] = sum over k < depth of x[r][k] * w[c][k]                 r < rows, rows >= 1
+void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+
+// The same onto y:         y[r][c] = y[r][c] + sum over k < depth of x[r][k] * w[c][k]; the chain starts from y[r][c].
+void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+
+// Gradient of the input.   y[r][c] = sum over k < depth of x[r][k] * w[k][c]                 r < rows, rows >= 1
+void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+
+// Gradient of weights.     y[r][c] = sum over k < depth of x[k][r] * w[k][c]                 r < rows, rows >= 1
+// Here depth, the number of positions, changes from call to call: the argument counts, not shape->depth.
+void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth, const struct matmul_shape *shape);
+
+// Causal products: a triangle of scores, of which only [t][u] with u <= t is read or written. Chains as above.
+// Scores of first <= t < last:     y[t][u] = sum over k < depth of x[t][k] * w[u][k]         u <= t
+void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *shape);
+
+// Mix for first <= t < last:       y[t][c] = sum over u <= t of x[t][u] * w[u][c]            x is the triangle
+void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *shape);
+
+// Transposed mix, u < positions:   y[u][c] = sum over u <= t < positions of x[t][u] * w[t][c]    x is the triangle
+void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_shape *shape);
+
+// Softmax of scale * x, in place, times weight: with m the greatest x, e[i] = exp32((x[i] - m) * scale),
+// x[i] = e[i] * (weight * reciprocal32(sum of e, ascending)). length >= 1, scale > 0.
+void softmax(float *x, uint32_t length, float scale, float weight);
+
+// Gradient of softmax(scale * x) with weight 1, in place on dy: with dot the ascending chain of dy[i] * y[i],
+// dy[i] = ((dy[i] - dot) * y[i]) * scale. length >= 1.
+void softmax_backward(float *dy, const float *y, uint32_t length, float scale);
+
+// Sizes of an RMSNorm: rows of width values; mean is 1 / width.
+struct rmsnorm_shape {
+    uint32_t width;
+    float mean;
+};
+#define RMSNORM_EPSILON 1e-5f
+
+// RMSNorm (microgpt.py rmsnorm): scale[r] = rsqrt32((chain of x * x) * mean + epsilon), y = x * scale. y may be x.
+void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_shape *shape);
+
+// Its gradient onto dx: with c = (chain of dy * y) * mean, dx = dx + (dy - y * c) * scale, both steps fused.
+void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
+                      const struct rmsnorm_shape *shape);
+
+// x = max(0, x), in place; what is not greater than zero becomes +0.
+void relu(float *x, uint32_t length);
+
+// dy = 0 where the output y of relu is zero, in place.
+void relu_backward(float *dy, const float *y, uint32_t length);
+
+// y = a + b. y may be a or b.
+void vector_add(float *y, const float *a, const float *b, uint32_t length);
+
+// One Adam step as numbers that hold for every weight; core/adam.c derives them from the step.
+// The moments are kept without their factors 1 - beta: first = beta1 * first + g, second = beta2 * second + g * g.
+struct adam_step {
+    float beta1;
+    float beta2;
+    float rate;           // learning rate with both bias corrections:  w = w - rate * first / (sqrt(second) + epsilon)
+    float epsilon;        // Adam's epsilon in units of sqrt(second)
+    float scaled_rate;    // -rate * RSQRT_SCALE
+    float twice_epsilon;
+    float exact_below;    // second moments under this take the exact formula
+};
+
+// Adam on length weights with gradient g. Let s be the new second moment.
+//   s >= exact_below   w + (((first * scaled_rate) * y) * ((e + A)^2 + B)) * (e + C), last step fused, where y = rsqrt_seed(s),
+//                      e = (twice_epsilon + s * y) * y: the cubic of math32.h on s + 2 epsilon sqrt(s)
+//   0 < s              w - (rate * first) * reciprocal32(sqrt32(s) + epsilon), last step fused
+//   s = 0              w stays
+void adam_update(float *w, float *first, float *second, const float *g, uint32_t length, const struct adam_step *step);
+
+#endif
