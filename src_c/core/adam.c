@@ -17,7 +17,7 @@ struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32
         .rate = rate,
         .epsilon = epsilon,
         .scaled_rate = -rate * RSQRT_SCALE,
-        .twice_epsilon = 2.0f * epsilon,
+        .lifted_epsilon = 2.0f * RSQRT_ROOT_E * epsilon,
         .exact_below = exact_root * exact_root,
     };
 }

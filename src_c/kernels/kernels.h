@@ -81,13 +81,13 @@ struct adam_step {
     float rate;           // learning rate with both bias corrections:  w = w - rate * first / (sqrt(second) + epsilon)
     float epsilon;        // Adam's epsilon in units of sqrt(second)
     float scaled_rate;    // -rate * RSQRT_SCALE
-    float twice_epsilon;
+    float lifted_epsilon; // 2 RSQRT_ROOT_E epsilon
     float exact_below;    // second moments under this take the exact formula
 };
 
 // Adam on length weights with gradient g. Let s be the new second moment.
 //   s >= exact_below   w + (((first * scaled_rate) * y) * ((e + A)^2 + B)) * (e + C), last step fused, where y = rsqrt_seed(s),
-//                      e = (twice_epsilon + s * y) * y: the cubic of math32.h on s + 2 epsilon sqrt(s)
+//                      e = (lifted_epsilon + s * y) * y: the cubic of math32.h for s + 2 epsilon sqrt(s)
 //   0 < s              w - (rate * first) * reciprocal32(sqrt32(s) + epsilon), last step fused
 //   s = 0              w stays
 void adam_update(float *w, float *first, float *second, const float *g, uint32_t length, const struct adam_step *step);

@@ -34,6 +34,7 @@ inline float float_from_bits(uint32_t bits) {
 #define RSQRT_A (-0x1.558716p-1f)
 #define RSQRT_B 0x1.4fb11ep+0f
 #define RSQRT_C (-0x1.018996p+1f)
+#define RSQRT_ROOT_E 0.8923f // square root of e, to 3 %
 
 // Integer estimate of 1 / sqrt(x) * constant. x: normal, positive.
 inline float rsqrt_seed(float x) { return float_from_bits(RSQRT_SEED - (float_bits(x) >> 1)); }

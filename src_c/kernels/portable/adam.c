@@ -10,7 +10,7 @@ void adam_update(float *w, float *first, float *second, const float *g, uint32_t
         second[i] = s;
         if (s >= step->exact_below) {
             const float seed = rsqrt_seed(s);
-            const float e = FMA32(s, seed, step->twice_epsilon) * seed;
+            const float e = FMA32(s, seed, step->lifted_epsilon) * seed;
             const float shifted = e + RSQRT_A;
             const float u = m * step->scaled_rate * seed * FMA32(shifted, shifted, RSQRT_B);
             w[i] = FMA32(u, e + RSQRT_C, w[i]);

@@ -1,0 +1,1 @@
+"""What the build knows, as ordinary Python: no module here imports SCons."""

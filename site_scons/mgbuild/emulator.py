@@ -1,0 +1,84 @@
+"""The emulators: QEMU's de233_fpu core for the sim board, and Espressif's QEMU for a whole ESP32."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from mgbuild.errors import UserError
+
+PROGRAM = "qemu-system-xtensa"
+MEMORY_BYTES = 64 << 20
+DATASET_SYMBOL = "dataset_start"  # linker/sim.ld says where the program expects its data set
+
+
+def find() -> str:
+    """Path of the emulator; raises UserError, naming the package, when it is not installed."""
+    path = shutil.which(PROGRAM)
+    if path is None:
+        raise UserError(
+            f"no emulator: {PROGRAM} is not on PATH; install it (Debian: apt install qemu-system-misc) "
+            "or run ./sconsw sim, which does"
+        )
+    return path
+
+
+def find_esp32() -> str | None:
+    """Path of a QEMU with the `esp32` machine, on PATH or where ESP-IDF installs it, else None."""
+    tools = Path(os.environ.get("IDF_TOOLS_PATH") or Path.home() / ".espressif") / "tools"
+    candidates = [shutil.which(PROGRAM), *sorted(map(str, tools.glob(f"qemu-xtensa/*/qemu/bin/{PROGRAM}")))]
+    for program in filter(None, candidates):
+        machines = subprocess.run([program, "-M", "help"], capture_output=True, text=True, check=False)
+        if any(line.startswith("esp32 ") for line in machines.stdout.splitlines()):
+            return program
+    return None
+
+
+def command(program: str, firmware: Path, dataset: Path) -> list[str]:
+    """Command line that runs `firmware` (ELF) with `dataset` in the core's memory; more flags may follow.
+
+    The generic loader starts the core at the ELF's entry point, which -kernel would not. Raises UserError
+    when the firmware is not one for this board, or the data set runs over the end of memory.
+    """
+    from mgbuild.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
+
+    address = absolute_symbols(firmware).get(DATASET_SYMBOL)
+    if address is None:
+        raise UserError(f"{firmware} has no symbol {DATASET_SYMBOL}: link it with linker/sim.ld")
+    excess = address + dataset.stat().st_size - MEMORY_BYTES
+    if excess > 0:
+        raise UserError(f"{dataset} is {excess:,} bytes too large for the emulated core; use a shorter text")
+    return [
+        program,
+        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{MEMORY_BYTES >> 20}"),
+        *("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting"),
+        *("-device", f"loader,file={_quoted(firmware)},cpu-num=0"),
+        *("-device", f"loader,file={_quoted(dataset)},addr={address:#x},force-raw=on"),
+    ]
+
+
+def run(firmware: Path, dataset: Path) -> int:
+    """Run the program with its console on ours until it exits; returns its exit status."""
+    words = command(find(), firmware, dataset)
+    return subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def capture(firmware: Path, dataset: Path, timeout: float, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Run the program for at most `timeout` seconds and return its exit status and what it wrote.
+
+    Raises subprocess.TimeoutExpired after that time.
+    """
+    return subprocess.run(
+        [*command(find(), firmware, dataset), *flags],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    )
+
+
+def _quoted(path: Path) -> str:
+    """Path as a value in a QEMU option list, where a comma ends the value and two stand for one."""
+    return str(path).replace(",", ",,")

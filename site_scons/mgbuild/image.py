@@ -1,0 +1,118 @@
+"""What is flashed: the image that the ESP32's ROM loads, and the factory image, which adds the data set."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import esptool
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from esptool.cmds import elf2image, merge_bin
+from esptool.logger import log
+
+from mgbuild.errors import UserError
+
+CHIP = "esp32"
+FLASH_MODE = "dio"  # esptool's own default, qio, needs a flash chip whose QE bit has been set
+FLASH_FREQUENCY = "40m"
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class FlashLayout:
+    """Where things are in flash, in bytes from its start; linker/esp32.ld decides."""
+
+    capacity: int
+    firmware: int
+    dataset: int
+
+
+def absolute_symbols(elf: Path) -> dict[str, int]:
+    """Value of every absolute symbol of an ELF, by name; raises UserError when it cannot be read."""
+    try:
+        with elf.open("rb") as file:
+            table = ELFFile(file).get_section_by_name(".symtab")
+            symbols = table.iter_symbols() if table else ()
+            return {symbol.name: symbol["st_value"] for symbol in symbols if symbol["st_shndx"] == "SHN_ABS"}
+    except OSError as error:
+        raise UserError(f"cannot read {elf}: {error.strerror}") from None
+    except ELFError as error:
+        raise UserError(f"{elf} is not an ELF file: {error}") from None
+
+
+def flash_layout(elf: Path) -> FlashLayout:
+    """Flash layout that a firmware was linked for; raises UserError when the ELF does not name it."""
+    symbols = absolute_symbols(elf)
+    try:
+        return FlashLayout(symbols["flash_capacity"], symbols["flash_firmware"], symbols["flash_dataset"])
+    except KeyError as error:
+        raise UserError(f"{elf} has no symbol {error.args[0]}: link it with linker/esp32.ld") from None
+
+
+def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int) -> list[str]:
+    """One sentence for each part, of the given size in bytes, that does not fit its place in flash."""
+    problems = []
+    excess = layout.firmware + firmware_bytes - layout.dataset
+    if excess > 0:
+        problems.append(
+            f"the firmware image ({firmware_bytes:,} bytes at flash offset {layout.firmware:#x}) runs "
+            f"{excess:,} bytes into the data set at {layout.dataset:#x}; make it smaller, "
+            "or raise flash_dataset in linker/esp32.ld"
+        )
+    excess = layout.dataset + dataset_bytes - layout.capacity
+    if excess > 0:
+        problems.append(
+            f"the data set ({dataset_bytes:,} bytes at flash offset {layout.dataset:#x}) exceeds the "
+            f"{layout.capacity // MEGABYTE} MB flash by {excess:,} bytes; "
+            "use a data set with fewer or shorter documents"
+        )
+    return problems
+
+
+def firmware_image(elf: Path) -> bytes:
+    """The image of a firmware ELF for the ROM loader: equal bytes for an equal ELF.
+
+    Raises UserError when the ELF cannot be read, was not linked with linker/esp32.ld, or esptool refuses it.
+    """
+    with _esptool(f"cannot make a firmware image of {elf}"):
+        return elf2image(
+            str(elf),
+            CHIP,
+            flash_mode=FLASH_MODE,
+            flash_freq=FLASH_FREQUENCY,
+            flash_size=_flash_size(flash_layout(elf)),
+        )
+
+
+def firmware(elf: Path, image: Path) -> None:
+    """Write firmware_image(elf) to `image`."""
+    image.write_bytes(firmware_image(elf))
+
+
+def factory(elf: Path, image: Path, dataset: Path, factory: Path) -> None:
+    """Write all of the flash, firmware image and data set in place and 0xFF between, to `factory`.
+
+    `elf` is what `image` was made from. Raises UserError when one of the two does not fit its place.
+    """
+    layout = flash_layout(elf)
+    parts = {layout.firmware: image.read_bytes(), layout.dataset: dataset.read_bytes()}
+    problems = layout_problems(layout, *map(len, parts.values()))
+    if problems:
+        raise UserError("; ".join(problems))
+    with _esptool(f"cannot make {factory}"):
+        factory.write_bytes(merge_bin([*parts.items()], CHIP, pad_to_size=_flash_size(layout)))
+
+
+def _flash_size(layout: FlashLayout) -> str:
+    return f"{layout.capacity // MEGABYTE}MB"
+
+
+@contextmanager
+def _esptool(failure: str) -> Iterator[None]:
+    """Keep esptool quiet, and turn what it refuses into a UserError that begins with `failure`."""
+    log.set_verbosity("silent")
+    try:
+        yield
+    except esptool.FatalError as error:
+        raise UserError(f"{failure}: {error}") from None

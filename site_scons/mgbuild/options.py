@@ -1,0 +1,188 @@
+"""Every `name=value` option: its default, what it accepts, and the sentence that `scons -h` shows."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mgbuild.errors import UserError, suggestion
+from mgbuild.shape import LIMITS, check_heads
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked value of every option, under the option's own name."""
+
+    dataset: Path
+    seed: int
+    steps: int
+    n_embd: int
+    n_head: int
+    n_layer: int
+    block_size: int
+    lr: float
+    temperature: float
+    samples: int
+    log_every: int
+    toolchain: str
+    cores: int
+    kernels: str
+    build: Path
+    k: str
+    port: str
+    baud: int
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: `parse` turns the text after `=` into a value, or raises ValueError saying what it takes."""
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    group: str
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("must be an integer") from None
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _real(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _choice(*valid: str, later: tuple[str, ...] = ()) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text in later:
+            raise ValueError(f"is not available yet; for now: {', '.join(valid)}")
+        if text not in valid:
+            raise ValueError(f"is not one of the choices; {suggestion(text, valid)}")
+        return text
+
+    return parse
+
+
+def _cores(text: str) -> int:
+    return int(_choice("1", later=("2",))(text))
+
+
+def _existing_file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir():
+        raise ValueError("is a directory; give a text file with one document a line")
+    if not path.is_file():
+        raise ValueError(f"does not exist (looked for {path.absolute()})")
+    return path
+
+
+def _build_folder(text: str) -> Path:
+    """A folder that is new, empty, or was made by an earlier build: `scons -c` removes it as a whole."""
+    path = Path(text)
+    if not text or (path.exists() and not path.is_dir()):
+        raise ValueError("must name a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / BUILD_FOLDER_TAG).is_file():
+        raise ValueError("already holds files that no build has made; name a new or empty folder")
+    return path
+
+
+_KERNELS = _choice("portable", later=("asm",))
+
+MODEL, RUN, BUILD, OTHER = "the model", "the run", "the build", "other commands"
+BUILD_FOLDER_TAG = "CACHEDIR.TAG"
+BUILD_FOLDER_MARK = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be built again.\n"
+
+OPTIONS = (
+    Option("dataset", "data/names.txt", _existing_file, "text to learn, UTF-8, one document a line", MODEL),
+    Option("n_embd", "16", _whole(1, LIMITS["n_embd"]), "width of the model, divisible by n_head", MODEL),
+    Option("n_head", "4", _whole(1, LIMITS["n_head"]), "attention heads", MODEL),
+    Option("n_layer", "1", _whole(1, LIMITS["n_layer"]), "layers", MODEL),
+    Option("block_size", "16", _whole(1, LIMITS["block_size"]), "longest sequence, in tokens", MODEL),
+    Option("seed", "42", _integer, "any integer, as random.seed(N) of Python", RUN),
+    Option("steps", "1000", _whole(1, 10_000_000), "training steps, one document each", RUN),
+    Option("lr", "0.01", _real(1e-9, 100.0), "learning rate at the first step, falls to 0", RUN),
+    Option("temperature", "0.5", _real(1e-3, 1e3), "of the samples; low is cautious", RUN),
+    Option("samples", "20", _whole(1, 1_000_000), "documents to invent after training", RUN),
+    Option("log_every", "100", _whole(1, 10_000_000), "print the first, every N-th and the last step", RUN),
+    Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
+    Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
+    Option("kernels", "portable", _KERNELS, "portable (asm is not available yet)", BUILD),
+    Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD),
+    Option("k", "", str, "scons test: run the tests that match this pytest expression", OTHER),
+    Option("port", "", str, "scons flash, monitor, erase: serial port of the board", OTHER),
+    Option("baud", "460800", _whole(9600, 4_000_000), "scons flash, monitor, erase: bits per second", OTHER),
+)
+
+
+def parse(arguments: Mapping[str, str]) -> Settings:
+    """Checked settings from the `name=value` words of a command line; every option left out has its default.
+
+    Raises UserError for a name that is no option, a value the option does not accept, or values that do not
+    go together.
+    """
+    names = [option.name for option in OPTIONS]
+    for name in arguments:
+        if name not in names:
+            raise UserError(f"unknown option {name}= ; {suggestion(name, names)}")
+    values = {}
+    for option in OPTIONS:
+        text = arguments.get(option.name, option.default)
+        try:
+            values[option.name] = option.parse(text)
+        except ValueError as error:
+            raise UserError(f"{option.name}={text} {error}") from None
+    settings = Settings(**values)
+    check_heads(settings.n_embd, settings.n_head)
+    return settings
+
+
+def make_build_folder(path: Path) -> None:
+    """Create the output folder, marked as one that holds nothing but what can be built again.
+
+    The mark is that of https://bford.info/cachedir, so backup programs leave the folder out too.
+    """
+    tag = path / BUILD_FOLDER_TAG
+    if tag.is_file():
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tag.write_text(BUILD_FOLDER_MARK, encoding="ascii")
+    except OSError as error:
+        raise UserError(f"build={path} cannot be written: {error.strerror}") from None
+
+
+def help_text() -> str:
+    """The options with their defaults, one a line, under a heading for each group."""
+    lines = []
+    for group in (MODEL, RUN, BUILD, OTHER):
+        lines.append(f"\nOptions for {group}:")
+        for option in OPTIONS:
+            if option.group == group:
+                lines.append(f"  {option.name + '=' + option.default:<24} {option.help}")
+    return "\n".join(lines)

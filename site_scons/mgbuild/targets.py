@@ -1,0 +1,65 @@
+"""What can be asked of the build, one line each, and which programs a request involves."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mgbuild.errors import UserError, suggestion
+from mgbuild.options import OPTIONS
+
+TARGETS = {
+    "esp32": "firmware for the ESP32: ELF, flashable images and the memory report (the default)",
+    "sim": "build and run the same program on the emulated LX6-class core",
+    "host": "build and run the same program on this machine; the shared library that tests use",
+    "test": "everything pytest checks; k=EXPR narrows it",
+    "memory": "the memory report of the ESP32 firmware, as text and as JSON",
+    "vectors": "rewrite tests/vectors from python_ref",
+}
+NOT_YET = {
+    "bench": "instructions and time per training step, beside the references",
+    "flash": "write the firmware to a board",
+    "monitor": "show a board's console",
+    "erase": "erase a board's flash",
+}
+PROGRAMS = ("esp32", "sim", "host")
+
+
+def check(requested: Sequence[str], build: Path) -> None:
+    """Raise UserError unless each requested name is a target, or a path in the build folder."""
+    for name in requested:
+        if name in NOT_YET:
+            raise UserError(f"target {name} is not available yet; valid: {', '.join(sorted(TARGETS))}")
+        if name in (option.name for option in OPTIONS):
+            raise UserError(f"{name} is an option and takes a value: {name}=VALUE")
+        if name not in TARGETS and not _inside(name, build):
+            raise UserError(f"unknown target {name}; {suggestion(name, TARGETS)}")
+
+
+def programs(requested: Sequence[str], build: Path) -> set[str]:
+    """Those of PROGRAMS that a request involves, by target or by a path in the build folder."""
+    involved = {"esp32" if name == "memory" else name for name in requested}.intersection(PROGRAMS)
+    paths = [name for name in requested if name not in TARGETS]
+    for program in PROGRAMS:
+        folder = build / program
+        if any(_inside(path, folder) or _inside(folder, path) for path in paths):
+            involved.add(program)
+    return involved
+
+
+def product(name: str, build: Path) -> list[str]:
+    """What `scons -c NAME` removes: the folder of a program, a path itself, nothing for a mere command."""
+    if name in PROGRAMS:
+        return [str(build / name)]
+    return [] if name in TARGETS else [name]
+
+
+def help_text() -> str:
+    """The targets, one a line."""
+    lines = ["Targets:"]
+    lines += [f"  {name:<10} {line}" for name, line in TARGETS.items()]
+    lines += [f"  {name:<10} {line} (not available yet)" for name, line in NOT_YET.items()]
+    return "\n".join(lines)
+
+
+def _inside(path: str | Path, folder: str | Path) -> bool:
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))

@@ -1,0 +1,47 @@
+"""SCons tool: env.ModelConfig and env.RunConfig write the generated headers."""
+
+from pathlib import Path
+
+from mgbuild import configure, dataset
+from mgbuild.errors import reporting
+from mgbuild.options import Settings
+from mgbuild.shape import Shape
+from SCons.Script import Action
+from SCons.Script.SConscript import SConsEnvironment
+
+SIZES = ("n_embd", "n_head", "n_layer", "block_size")
+
+
+def _write_model_config(target: list, source: list, env: SConsEnvironment) -> None:
+    image, sizes = source
+    header = dataset.read_header(Path(str(image)).read_bytes())
+    shape = Shape(vocab_size=header.num_chars + 1, **sizes.read())
+    Path(str(target[0])).write_text(configure.model_config(shape, header.num_docs), encoding="ascii")
+
+
+def _write_text(target: list, source: list, env: SConsEnvironment) -> None:
+    Path(str(target[0])).write_text(source[0].read(), encoding="ascii")
+
+
+def _model_config(env: SConsEnvironment, header: str, image: list, settings: Settings) -> list:
+    """Node of model_config.h; it depends on the shape and on what the data set image counts."""
+    sizes = env.Value({name: getattr(settings, name) for name in SIZES})
+    node = env.Command(header, [image, sizes], Action(reporting(_write_model_config), "configure $TARGET"))
+    generators = ("configure", "dataset", "shape")
+    env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in generators])
+    return node
+
+
+def _run_config(env: SConsEnvironment, header: str, settings: Settings) -> list:
+    """Node of run_config.h; its text itself is the dependency."""
+    text = env.Value(configure.run_config(settings))
+    return env.Command(header, text, Action(reporting(_write_text), "configure $TARGET"))
+
+
+def generate(env: SConsEnvironment) -> None:
+    env.AddMethod(_model_config, "ModelConfig")
+    env.AddMethod(_run_config, "RunConfig")
+
+
+def exists(env: SConsEnvironment) -> bool:
+    return True

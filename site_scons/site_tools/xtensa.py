@@ -1,0 +1,54 @@
+"""SCons tool: env.XtensaProgram builds for the ESP32's cores with the toolchain env["XTENSA"]."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mgbuild.sources import product
+from SCons.Script import Action, Builder
+from SCons.Script.SConscript import SConsEnvironment
+from SCons.Tool import SourceFileScanner
+
+
+def _builder(command: str, message: str) -> Callable:
+    return Builder(action=Action(command, message), source_scanner=SourceFileScanner, single_source=True)
+
+
+_COMPILE = _builder("$XTENSA_COMPILE $_CPPINCFLAGS -c -o $TARGET $SOURCE", "compile $SOURCE")
+_TO_ASSEMBLY = {
+    ".c": _builder("$XTENSA_COMPILE $_CPPINCFLAGS -o $TARGET $SOURCE", "compile $SOURCE"),
+    ".S": _builder("$XTENSA_PREPROCESS $_CPPINCFLAGS -o $TARGET $SOURCE", "preprocess $SOURCE"),
+}
+_ASSEMBLE = _builder("$XTENSA_ASSEMBLE -o $TARGET $SOURCE", "assemble $SOURCE")
+_LINK = Builder(
+    action=Action(
+        "$XTENSA_LINK -T $LINKER_SCRIPT $MAP_FLAG -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET"
+    )
+)
+
+
+def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
+    target = product(folder, source, ".o")
+    if env["XTENSA"].name == "esp-idf":
+        return _COMPILE(env, target, str(source))
+    listing = _TO_ASSEMBLY[source.suffix](env, product(folder, source, ".s"), str(source))
+    return _ASSEMBLE(env, target, listing)
+
+
+def _program(env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str) -> object:
+    """Node of an ELF linked as the script says, with a map beside it."""
+    objects = [_object(env, Path(elf).parent / "obj", path) for path in sources]
+    map_file = str(Path(elf).with_suffix(".map"))
+    map_flag = env.Literal(f"{env['XTENSA'].linker_prefix}-Map={map_file}")
+    nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, MAP_FLAG=map_flag)
+    env.Depends(nodes, env.Glob("#linker/*.ld"))
+    return nodes[0]
+
+
+def generate(env: SConsEnvironment) -> None:
+    for step in ("compile", "preprocess", "assemble", "link", "libraries"):
+        env[f"XTENSA_{step.upper()}"] = getattr(env["XTENSA"], step, ())
+    env.AddMethod(_program, "XtensaProgram")
+
+
+def exists(env: SConsEnvironment) -> bool:
+    return True

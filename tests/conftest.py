@@ -1,0 +1,139 @@
+"""Fixtures that build, run and call the project as a user would.
+
+Programs are built once for each set of options, in a folder that all test processes share; a lock on that folder
+lets one of them build while the others wait.
+"""
+
+import ctypes
+import fcntl
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mgbuild import emulator
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test process builds at once
+RUN_TIMEOUT = 120
+
+Completed = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Top folder of the repository."""
+    return ROOT
+
+
+def run_scons(
+    *words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = BUILD_TIMEOUT
+) -> Completed:
+    """Run scons with these words, quietly, and return its exit status, stdout and stderr."""
+    return subprocess.run(
+        [sys.executable, "-m", "SCons", "-Q", *words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def scons() -> Callable[..., Completed]:
+    """`run_scons`, as a fixture."""
+    return run_scons
+
+
+class Programs:
+    """What scons makes of the sources for a set of options (`n_embd=32` and the like), each built at most once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def library(self, **options: object) -> Path:
+        """Path of libmicrogpt.so."""
+        return self._build("host/libmicrogpt.so", **options)
+
+    def host(self, **options: object) -> Path:
+        """Path of the native executable."""
+        return self._build("host/microgpt", **options)
+
+    def sim(self, **options: object) -> tuple[Path, Path]:
+        """Paths of the ELF for the emulated core and of its data set image."""
+        return self._build("sim/firmware.elf", **options), self._build("dataset.bin", **options)
+
+    def esp32(self, **options: object) -> Path:
+        """Folder of the firmware for the ESP32: firmware.elf, firmware.bin, dataset.bin, factory.bin, memory.json."""
+        return self._build("esp32/factory.bin", **options).parent
+
+    @functools.cache  # noqa: B019 - one object lives as long as the session
+    def load(self, **options: object) -> ctypes.CDLL:
+        """libmicrogpt.so, loaded."""
+        return ctypes.CDLL(str(self.library(**options)))
+
+    @functools.cache  # noqa: B019
+    def run_host(self, **options: object) -> Completed:
+        """Exit status and output of the native executable."""
+        return subprocess.run(
+            [self.host(**options)],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=RUN_TIMEOUT,
+            check=False,
+        )
+
+    @functools.cache  # noqa: B019
+    def run_sim(self, **options: object) -> Completed:
+        """Exit status and output of the program on the emulated core."""
+        return emulator.capture(*self.sim(**options), RUN_TIMEOUT)
+
+    @functools.cache  # noqa: B019
+    def _build(self, product: str, **options: object) -> Path:
+        words = sorted(f"{name}={value}" for name, value in options.items())
+        build = self._folder / hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
+        with _locked(build.with_suffix(".lock")):
+            result = run_scons(f"build={build}", *words, str(build / product))
+        assert result.returncode == 0, f"scons {product} {' '.join(words)}\n{result.stdout}{result.stderr}"
+        return build / product
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    """Builds, runs and loads programs; see `Programs`."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "programs"
+    folder.mkdir(exist_ok=True)
+    return Programs(folder)
+
+
+@pytest.fixture(scope="session")
+def build_host_library(programs: Programs) -> Callable[..., Path]:
+    """Function from options to the path of a libmicrogpt.so built with them."""
+    return programs.library
+
+
+@pytest.fixture(scope="session")
+def esp32_emulator() -> str:
+    """Path of a QEMU with the esp32 machine; the test is skipped where there is none."""
+    program = emulator.find_esp32()
+    if program is None:
+        pytest.skip("no QEMU with the esp32 machine here; ESP-IDF has it: idf_tools.py install qemu-xtensa")
+    return program
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Any]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file

@@ -1,0 +1,149 @@
+"""What is flashed: headers for the ROM, the layout of the factory image, equal bytes for equal input."""
+
+import hashlib
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from mgbuild import image, toolchain
+from mgbuild.errors import UserError
+
+FIRMWARE_OFFSET = 0x1000
+DATASET_OFFSET = 0x80000
+FLASH_BYTES = 4 * 1024 * 1024
+
+PROGRAM = """
+    .section .text._start, "ax"
+    .global _start
+    .type _start, @function
+    .balign 4
+_start:
+    j _start
+    .size _start, . - _start
+
+    .section .data.words, "aw"
+    .global words
+words:
+    .long 0x11223344, 0x55667788
+
+    .section .bss.weights, "aw", @nobits
+    .space 100000
+"""
+
+
+@pytest.fixture(scope="module")
+def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        llvm = toolchain.find_xtensa("llvm")
+    except UserError as error:
+        pytest.skip(f"needs LLVM's tools for Xtensa: {error}")
+    folder = tmp_path_factory.mktemp("image")
+    source, part, elf = (folder / f"firmware.{suffix}" for suffix in ("s", "o", "elf"))
+    source.write_text(PROGRAM)
+    subprocess.run([*llvm.assemble, "-o", part, source], check=True)
+    subprocess.run([*llvm.link, "--no-gc-sections", "-T", "linker/esp32.ld", "-o", elf, part], check=True)
+    return elf
+
+
+def segments(firmware: bytes) -> list[tuple[int, bytes]]:
+    """Load address and bytes of each segment of an image."""
+    found, offset = [], 24
+    for _ in range(firmware[1]):
+        address, size = struct.unpack_from("<II", firmware, offset)
+        found.append((address, firmware[offset + 8 : offset + 8 + size]))
+        offset += 8 + size
+    return found
+
+
+def test_header(elf: Path) -> None:
+    firmware = image.firmware_image(elf)
+    with elf.open("rb") as file:
+        entry = ELFFile(file)["e_entry"]
+    magic, _, mode, size_and_frequency, entry_point = struct.unpack_from("<BBBBI", firmware)
+    assert magic == 0xE9
+    assert mode == 2, "dio"
+    assert size_and_frequency == 0x20, "4 MB, 40 MHz"
+    assert entry_point == entry
+    assert firmware[8] == 0xEE, "no write-protect pin"
+    assert struct.unpack_from("<H", firmware, 12) == (0,), "an ESP32"
+
+
+def test_segments_hold_what_was_linked_and_nothing_else(elf: Path) -> None:
+    with elf.open("rb") as file:
+        sections = [
+            (section["sh_addr"], section.data())
+            for section in ELFFile(file).iter_sections()
+            if section["sh_flags"] & 2 and section["sh_type"] == "SHT_PROGBITS" and section["sh_size"]
+        ]
+    loaded = segments(image.firmware_image(elf))
+    assert sum(len(data) for _, data in loaded) == sum(len(data) for _, data in sections)
+    for address, data in sections:
+        (found,) = [
+            block[address - start :][: len(data)]
+            for start, block in loaded
+            if start <= address < start + len(block)
+        ]
+        assert found == data
+
+
+def test_checksum_and_digest(elf: Path) -> None:
+    firmware = image.firmware_image(elf)
+    body, digest = firmware[:-32], firmware[-32:]
+    assert hashlib.sha256(body).digest() == digest
+    assert len(body) % 16 == 0
+    checksum = 0xEF
+    for _, data in segments(firmware):
+        for byte in data:
+            checksum ^= byte
+    assert body[-1] == checksum
+
+
+def test_equal_bytes_for_equal_input(elf: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "renamed.elf"
+    elsewhere.write_bytes(elf.read_bytes())
+    image.firmware(elsewhere, tmp_path / "firmware.bin")
+    assert (tmp_path / "firmware.bin").read_bytes() == image.firmware_image(elf)
+
+
+def test_factory_layout(elf: Path, tmp_path: Path) -> None:
+    firmware, dataset, factory = (tmp_path / f"{name}.bin" for name in ("firmware", "dataset", "factory"))
+    image.firmware(elf, firmware)
+    dataset.write_bytes(bytes(range(256)) * 40)
+    image.factory(elf, firmware, dataset, factory)
+    flash = factory.read_bytes()
+    assert len(flash) == FLASH_BYTES
+    parts = {FIRMWARE_OFFSET: firmware.read_bytes(), DATASET_OFFSET: dataset.read_bytes()}
+    expected = bytearray(b"\xff" * FLASH_BYTES)
+    for offset, data in parts.items():
+        expected[offset : offset + len(data)] = data
+    assert flash == expected
+
+
+def test_data_set_that_just_fits_and_one_that_does_not(elf: Path, tmp_path: Path) -> None:
+    firmware, dataset, factory = (tmp_path / f"{name}.bin" for name in ("firmware", "dataset", "factory"))
+    image.firmware(elf, firmware)
+    dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET))
+    image.factory(elf, firmware, dataset, factory)
+    assert factory.stat().st_size == FLASH_BYTES
+    factory.unlink()
+    dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET + 1))
+    with pytest.raises(UserError, match="exceeds the 4 MB flash by 1 bytes"):
+        image.factory(elf, firmware, dataset, factory)
+    assert not factory.exists()
+
+
+def test_firmware_that_would_cover_the_data_set(elf: Path, tmp_path: Path) -> None:
+    firmware, dataset, factory = (tmp_path / f"{name}.bin" for name in ("firmware", "dataset", "factory"))
+    firmware.write_bytes(bytes(DATASET_OFFSET - FIRMWARE_OFFSET + 1))
+    dataset.write_bytes(bytes(4))
+    with pytest.raises(UserError, match="runs 1 bytes into the data set at 0x80000"):
+        image.factory(elf, firmware, dataset, factory)
+
+
+def test_file_that_is_no_firmware(tmp_path: Path) -> None:
+    wrong = tmp_path / "firmware.elf"
+    wrong.write_text("hello")
+    with pytest.raises(UserError, match="is not an ELF file"):
+        image.firmware_image(wrong)

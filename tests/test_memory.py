@@ -1,0 +1,263 @@
+"""The memory report and each rule it enforces, on tiny programs linked with the real linker script."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mgbuild import memory, toolchain
+from mgbuild.errors import UserError
+
+PROGRAM = """
+    .section .text._start, "ax"
+    .global _start
+    .type _start, @function
+_start:
+    j _start
+    .size _start, . - _start
+
+    .section .bss.weights, "aw", @nobits
+    .type weights, @object
+weights:
+    .space 4000
+    .size weights, . - weights
+
+    .section .rodata.table, "a"
+    .type table, @object
+table:
+    .byte 1, 2, 3
+    .size table, . - table
+"""
+STACK = 4096
+
+Link = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def xtensa() -> toolchain.Llvm:
+    try:
+        return toolchain.find_xtensa("llvm")
+    except UserError as error:
+        pytest.skip(f"needs LLVM's tools for Xtensa: {error}")
+
+
+@pytest.fixture
+def link(tmp_path: Path, xtensa: toolchain.Llvm) -> Link:
+    """Function from assembly text, and flags for ld, to the path of an ELF linked with linker/esp32.ld."""
+
+    def build(assembly: str, *flags: str) -> Path:
+        source, part, elf = (tmp_path / f"firmware.{suffix}" for suffix in ("s", "o", "elf"))
+        source.write_text(assembly)
+        subprocess.run([*xtensa.assemble, "-o", part, source], check=True)
+        command = [*xtensa.link, "--no-gc-sections", "--orphan-handling=place", *flags]
+        subprocess.run([*command, "-T", "linker/esp32.ld", "-o", elf, part], check=True)
+        return elf
+
+    return build
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    path = tmp_path / "dataset.bin"
+    path.write_bytes(bytes(1000))
+    return path
+
+
+@pytest.fixture
+def budget(tmp_path: Path) -> Path:
+    path = tmp_path / "budget.toml"
+    path.write_text("static_ram = 10_000\niram = 2_000\n")
+    return path
+
+
+def at(section: str, address: int) -> str:
+    return f"--section-start={section}={address:#x}"
+
+
+def refusal(elf: Path, budget: Path, dataset: Path) -> list[str]:
+    """The problems for which a firmware is refused, one a line."""
+    report = elf.with_suffix(".json")
+    with pytest.raises(memory.BudgetExceeded) as caught:
+        memory.check(elf, budget, dataset, report)
+    lines = [line[2:] for line in str(caught.value).splitlines() if line.startswith("- ")]
+    assert json.loads(report.read_text())["problems"] == lines
+    return lines
+
+
+def test_measures_every_byte(link: Link, budget: Path, dataset: Path) -> None:
+    report = memory.analyse(link(PROGRAM), budget, dataset)
+    regions = {region.name: region for region in report.regions}
+    assert report.broken_rules == ()
+    assert [region.name for region in report.regions] == ["dram", "iram", "flash"]
+    assert regions["dram"] == memory.Region("dram", STACK + 4000 + 16, 192 * 1024, 192 * 1024)
+    assert regions["iram"].capacity == 128 * 1024
+    assert regions["iram"].budget == 2_000
+    assert report.static_ram == regions["dram"].used
+    assert report.code == regions["iram"].used
+    for name, region in regions.items():
+        assert region.used == sum(symbol.bytes for symbol in report.symbols if symbol.region == name)
+    assert memory.Symbol("weights", "dram", 4000) in report.symbols
+    assert memory.Symbol("table", "dram", 3) in report.symbols
+    assert memory.Symbol(".stack", "dram", STACK) in report.symbols
+    assert memory.Symbol("_start", "iram", 3) in report.symbols
+    assert memory.Symbol("data set", "flash", 1000) in report.symbols
+
+
+def test_report_for_people_and_for_programs(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:
+    text = memory.check(link(PROGRAM), budget, dataset, tmp_path / "memory.json")
+    for word in ("dram", "iram", "flash", "static RAM", "8,112", "10,000", "196,608", "weights"):
+        assert word in text
+    document = json.loads((tmp_path / "memory.json").read_text())
+    assert document["regions"]["dram"] == {"used": 8112, "capacity": 196608, "budget": 196608}
+    assert document["static_ram"] == 8112
+    assert document["static_ram_budget"] == 10_000
+    assert {"name": "weights", "region": "dram", "bytes": 4000} in document["symbols"]
+    assert document["problems"] == []
+
+
+def test_the_budget_is_inclusive(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:
+    elf = link(PROGRAM)
+    budget.write_text("static_ram = 8112")
+    memory.check(elf, budget, dataset, tmp_path / "memory.json")
+    budget.write_text("static_ram = 8111")
+    (problem,) = refusal(elf, budget, dataset)
+    assert "static RAM is 1 bytes over its budget of 8,111" in problem
+
+
+def test_static_ram_over_budget_names_culprits(link: Link, budget: Path, dataset: Path) -> None:
+    (problem,) = refusal(link(PROGRAM.replace("4000", "9000")), budget, dataset)
+    assert "static RAM is 3,120 bytes over its budget of 10,000" in problem
+    assert "largest: weights 9,000, .stack 4,096" in problem
+    assert "n_embd" in problem
+    assert "raise static_ram in linker/budget.toml" in problem
+
+
+def test_region_over_budget_names_culprits(link: Link, budget: Path, dataset: Path) -> None:
+    code = PROGRAM.replace("j _start", ".space 2400")
+    (problem,) = refusal(link(code), budget, dataset)
+    assert "iram is 400 bytes over its budget of 2,000; largest: _start 2,400" in problem
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000_000, 100_000_000])
+def test_model_larger_than_the_chip(link: Link, budget: Path, dataset: Path, size: int) -> None:
+    elf = link(PROGRAM.replace("4000", str(size)), "--no-check-sections")
+    (problem,) = refusal(elf, budget, dataset)
+    used = size + STACK + 16
+    expected = f"dram holds 196,608 bytes and {used:,} are used, {used - 196_608:,} too many"
+    assert expected in problem
+    assert f"weights {size:,}" in problem
+    assert "raise" not in problem
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        (0x3FFE3000, "the loader's stack"),
+        (0x3FFAE000, "ROM variables"),
+        (0x40070000, "the cache that the ROM reads through"),
+        (0x3F400000, "flash, seen through the cache"),
+    ],
+)
+def test_segment_that_the_rom_cannot_load(
+    link: Link, budget: Path, dataset: Path, address: int, place: str
+) -> None:
+    code = PROGRAM + '\n.section .stray, "ax"\n.space 64\n'
+    problems = refusal(link(code, at(".stray", address)), budget, dataset)
+    expected = f"section .stray (64 bytes at {address:#x}) is where the ROM cannot load"
+    assert [line for line in problems if line.startswith(expected)], place
+    assert f"section .stray (64 bytes at {address:#x}) begins outside dram or iram" in " ".join(problems)
+
+
+def test_segment_that_runs_into_rom_memory(link: Link, budget: Path, dataset: Path) -> None:
+    code = PROGRAM + '\n.section .stray, "ax"\n.space 64\n'
+    (problem,) = [
+        line
+        for line in refusal(link(code, at(".stray", 0x3FFDFFF0)), budget, dataset)
+        if "cannot load" in line
+    ]
+    assert problem.startswith("section .stray (64 bytes at 0x3ffdfff0)")
+
+
+def test_unloaded_section_outside_every_memory(link: Link, budget: Path, dataset: Path) -> None:
+    code = PROGRAM + '\n.section .heap, "aw", @nobits\n.space 64\n'
+    (problem,) = refusal(link(code, at(".heap", 0x3FFE0000)), budget, dataset)
+    assert "section .heap (64 bytes at 0x3ffe0000) begins outside dram or iram" in problem
+
+
+@pytest.mark.parametrize("kind", ["@progbits", "@nobits"])
+def test_data_in_instruction_memory(link: Link, budget: Path, dataset: Path, kind: str) -> None:
+    code = PROGRAM + f'\n.section .fast, "aw", {kind}\n.space 8\n'
+    (problem,) = refusal(link(code, at(".fast", 0x40080700)), budget, dataset)
+    assert "section .fast (8 bytes at 0x40080700) is data in instruction memory" in problem
+
+
+def test_object_among_code(link: Link, budget: Path, dataset: Path) -> None:
+    constant = ".type constant, @object\nconstant: .byte 1, 2, 3, 4\n.size constant, 4\n"
+    code = PROGRAM + '\n.section .text.constant, "ax"\n' + constant
+    (problem,) = refusal(link(code), budget, dataset)
+    assert "object constant at 0x400" in problem
+    assert "is data in instruction memory" in problem
+
+
+@pytest.mark.parametrize("forgotten", [".type _start, @function", ".size _start, . - _start"])
+def test_function_without_size(link: Link, budget: Path, dataset: Path, forgotten: str) -> None:
+    code = PROGRAM.replace(".size _start, . - _start", "") if "type" in forgotten else PROGRAM
+    (problem,) = refusal(link(code.replace(forgotten, "")), budget, dataset)
+    assert problem.startswith("function _start at 0x400")
+    assert "has no size" in problem
+
+
+def test_local_label_is_no_function(link: Link, budget: Path, dataset: Path) -> None:
+    report = memory.analyse(link(PROGRAM.replace("j _start", "loop: j loop")), budget, dataset)
+    assert report.broken_rules == ()
+
+
+def test_image_that_runs_into_the_data_set(link: Link, budget: Path, dataset: Path) -> None:
+    code = PROGRAM + '\n.section .data.blob, "aw"\nblob: .space 600000\n'
+    problems = refusal(link(code, "--no-check-sections"), budget, dataset)
+    (problem,) = [line for line in problems if "firmware image" in line]
+    assert "at flash offset 0x1000) runs" in problem
+    assert "into the data set at 0x80000" in problem
+
+
+def test_data_set_larger_than_flash(link: Link, budget: Path, dataset: Path) -> None:
+    dataset.write_bytes(bytes(4 * 1024 * 1024 - 0x80000 + 5))
+    (problem,) = refusal(link(PROGRAM), budget, dataset)
+    assert "exceeds the 4 MB flash by 5 bytes" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("static_ram = [", "is not valid TOML"),
+        ("static_ram = 90_000\ndrum = 5", "drum is no memory; did you mean dram?"),
+        ("static_ram = 0", "static_ram must be a positive number of bytes, not 0"),
+        ("static_ram = true", "static_ram must be a positive number of bytes, not True"),
+        ("static_ram = '90 KB'", "static_ram must be a positive number of bytes, not '90 KB'"),
+        ("dram = 5", "has no static_ram"),
+    ],
+)
+def test_mistakes_in_the_budget(link: Link, budget: Path, dataset: Path, text: str, message: str) -> None:
+    budget.write_text(text)
+    with pytest.raises(UserError, match="memory budget") as caught:
+        memory.analyse(link(PROGRAM), budget, dataset)
+    assert message in str(caught.value)
+
+
+def test_missing_or_foreign_files(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        memory.analyse(tmp_path / "none.elf", budget, dataset)
+    with pytest.raises(UserError, match="is not an ELF file"):
+        memory.analyse(budget, budget, dataset)
+    elf = link(PROGRAM)
+    with pytest.raises(UserError, match="cannot read memory budget"):
+        memory.analyse(elf, tmp_path / "none.toml", dataset)
+    with pytest.raises(UserError, match="cannot read"):
+        memory.analyse(elf, budget, tmp_path / "none.bin")
+
+
+def test_the_project_budget_is_valid(link: Link, dataset: Path) -> None:
+    report = memory.analyse(link(PROGRAM), Path("linker/budget.toml"), dataset)
+    assert report.static_ram_budget <= 90_000
+    assert memory.problems(report) == []
