@@ -91,8 +91,8 @@ def cross_entropy(logits: Array, targets: Sequence[int]) -> tuple[float, Array]:
 
 def adam_step(parameters: Array, first: Array, second: Array, gradients: Array, step: int, rate: float) -> None:
     """One Adam step, in place on the parameters and both moments; step counts from 0."""
-    first += (1 - ADAM_BETA1) * (gradients - first)
-    second += (1 - ADAM_BETA2) * (gradients * gradients - second)
+    first[:] = ADAM_BETA1 * first + (1 - ADAM_BETA1) * gradients
+    second[:] = ADAM_BETA2 * second + (1 - ADAM_BETA2) * gradients**2
     first_unbiased = first / (1 - ADAM_BETA1 ** (step + 1))
     second_unbiased = second / (1 - ADAM_BETA2 ** (step + 1))
     parameters -= rate * first_unbiased / (np.sqrt(second_unbiased) + ADAM_EPSILON)
@@ -227,5 +227,5 @@ def train(
     recipe: Recipe | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Run:
-    """Train and sample as training.train() says; 1,000 steps at the default shape take about a second."""
+    """Train and sample as training.train() says; 1,000 steps at the default shape take less than a second."""
     return training.train(Learner, documents, shape, recipe or Recipe(), on_step)

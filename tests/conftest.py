@@ -16,12 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from mgbuild import emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test process builds at once
 RUN_TIMEOUT = 120
+
+# How long an example takes says nothing here: other test processes build meanwhile.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 Completed = subprocess.CompletedProcess[str]
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import esptool
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
 from esptool.cmds import elf2image, merge_bin
 from esptool.logger import log
 
+from mgbuild.elf import absolute_symbols
 from mgbuild.errors import UserError
 
 CHIP = "esp32"
@@ -26,19 +25,6 @@ class FlashLayout:
     capacity: int
     firmware: int
     dataset: int
-
-
-def absolute_symbols(elf: Path) -> dict[str, int]:
-    """Value of every absolute symbol of an ELF, by name; raises UserError when it cannot be read."""
-    try:
-        with elf.open("rb") as file:
-            table = ELFFile(file).get_section_by_name(".symtab")
-            symbols = table.iter_symbols() if table else ()
-            return {symbol.name: symbol["st_value"] for symbol in symbols if symbol["st_shndx"] == "SHN_ABS"}
-    except OSError as error:
-        raise UserError(f"cannot read {elf}: {error.strerror}") from None
-    except ELFError as error:
-        raise UserError(f"{elf} is not an ELF file: {error}") from None
 
 
 def flash_layout(elf: Path) -> FlashLayout:

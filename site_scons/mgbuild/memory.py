@@ -13,6 +13,7 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from mgbuild import image
+from mgbuild.elf import absolute_symbols
 from mgbuild.errors import UserError, suggestion
 
 FLASH = "flash"
@@ -237,7 +238,7 @@ def _culprits(report: Report, place: str) -> str:
 
 def _memories(elf: Path) -> list[_Memory]:
     """The memories that the linker script names, lowest first."""
-    symbols = image.absolute_symbols(elf)
+    symbols = absolute_symbols(elf)
     found = [
         _Memory(name, symbols[f"{name}_origin"], symbols[f"{name}_capacity"])
         for name in (symbol.removesuffix("_origin") for symbol in symbols if symbol.endswith("_origin"))

@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Option:
-    """One option: `parse` turns the text after `=` into a value, or raises ValueError saying what it takes."""
+    """One option: `parse` turns the text after `=` into a value or raises ValueError with what is right."""
 
     name: str
     default: str

@@ -23,15 +23,21 @@ static void update(float *w, const float *g, uint32_t length, const struct adam_
     adam_update(w, (float *)&memory->first_moment + offset, (float *)&memory->second_moment + offset, g, length, step);
 }
 
+enum density { DENSE, SPARSE }; // SPARSE: mostly zeros, for it went through ReLU
+
 // Gradient and Adam step of w[outputs][inputs] from dy[count][outputs] and x[count][inputs], a few rows at a time.
-static void update_matrix(float *w, const float *dy, const float *x, uint32_t outputs, uint32_t inputs, uint32_t count,
-                          const struct adam_step *step) {
+static void update_matrix(enum density dy_density, float *w, const float *dy, const float *x, uint32_t outputs,
+                          uint32_t inputs, uint32_t count, const struct adam_step *step) {
     float *gradient = arena.training.gradients.rows;
     const struct matmul_shape shape = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
     const uint32_t rows_at_once = inputs == N_EMBD ? GRADIENT_ROW_FLOATS / N_EMBD : GRADIENT_ROW_FLOATS / N_HIDDEN;
     for (uint32_t row = 0; row < outputs; row += rows_at_once) {
         const uint32_t rows = outputs - row < rows_at_once ? outputs - row : rows_at_once;
-        matmul_tn(gradient, dy + row, x, rows, count, &shape);
+        if (dy_density == SPARSE) {
+            matmul_tn_sparse(gradient, dy + row, x, rows, count, &shape);
+        } else {
+            matmul_tn(gradient, dy + row, x, rows, count, &shape);
+        }
         update(w + row * inputs, gradient, rows * inputs, step);
     }
 }
@@ -71,18 +77,17 @@ static void layer_backward(uint32_t l, uint32_t count, const struct adam_step *s
     float *mixed = gradients->attention.mixed[0];
     float *qkv = gradients->attention.qkv[0];
 
-    matmul_nn(hidden, residual, w->contract[0], count, &contract_shape);
-    relu_backward(hidden, layer->hidden[0], count * N_HIDDEN);
-    update_matrix(w->contract[0], residual, layer->hidden[0], N_EMBD, N_HIDDEN, count, step);
-    matmul_nn(branch, hidden, w->expand[0], count, &expand_shape);
-    update_matrix(w->expand[0], hidden, layer->mlp_input[0], N_HIDDEN, N_EMBD, count, step);
+    matmul_nn_masked(hidden, residual, w->contract[0], layer->hidden[0], count, &contract_shape);
+    update_matrix(DENSE, w->contract[0], residual, layer->hidden[0], N_EMBD, N_HIDDEN, count, step);
+    matmul_nn_sparse(branch, hidden, w->expand[0], count, &expand_shape);
+    update_matrix(SPARSE, w->expand[0], hidden, layer->mlp_input[0], N_HIDDEN, N_EMBD, count, step);
     rmsnorm_backward(residual, branch, layer->mlp_input[0], layer->mlp_scale, count, &embedding_norm);
 
     matmul_nn(mixed, residual, w->output[0], count, &output_shape);
-    update_matrix(w->output[0], residual, layer->mixed[0], N_EMBD, N_EMBD, count, step);
+    update_matrix(DENSE, w->output[0], residual, layer->mixed[0], N_EMBD, N_EMBD, count, step);
     attend_backward(layer, count);
     matmul_nn(branch, qkv, w->qkv[0], count, &qkv_shape);
-    update_matrix(w->qkv[0], qkv, layer->attention_input[0], N_QKV, N_EMBD, count, step);
+    update_matrix(DENSE, w->qkv[0], qkv, layer->attention_input[0], N_QKV, N_EMBD, count, step);
     rmsnorm_backward(residual, branch, layer->attention_input[0], layer->attention_scale, count, &embedding_norm);
 }
 
@@ -120,7 +125,7 @@ void backward(const uint8_t *tokens, uint32_t count, const struct adam_step *ste
     const struct activations *activations = &arena.training.activations;
     const float *logits = activations->logits[0];
     matmul_nn(arena.training.gradients.residual[0], logits, weights->lm_head[0], count, &lm_head_shape);
-    update_matrix(weights->lm_head[0], logits, activations->residual[0], VOCAB_SIZE, N_EMBD, count, step);
+    update_matrix(DENSE, weights->lm_head[0], logits, activations->residual[0], VOCAB_SIZE, N_EMBD, count, step);
     for (uint32_t l = N_LAYER; l-- > 0;) {
         layer_backward(l, count, step);
     }

@@ -65,7 +65,7 @@ void forward(const uint8_t *tokens, uint32_t first, uint32_t count) {
         rmsnorm(layer->mlp_input[first], &layer->mlp_scale[first], residual, count, &embedding_norm);
         matmul_nt(layer->hidden[first], layer->mlp_input[first], w->expand[0], count, &expand_shape);
         relu(layer->hidden[first], count * N_HIDDEN);
-        matmul_nt_add(residual, layer->hidden[first], w->contract[0], count, &contract_shape);
+        matmul_nt_add_sparse(residual, layer->hidden[first], w->contract[0], count, &contract_shape);
     }
     matmul_nt(activations->logits[first], residual, weights->lm_head[0], count, &lm_head_shape);
 }

@@ -32,6 +32,23 @@ void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const st
 // Here depth, the number of positions, changes from call to call: the argument counts, not shape->depth.
 void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth, const struct matmul_shape *shape);
 
+// Products around ReLU, whose zeros (five in six, once trained) are left out. "Zero" is +0, all bits clear; each chain starts
+// from the named value and takes only the other terms, in ascending order.
+// Forward onto y:          y[r][c] = y[r][c] + sum over k < depth, x[r][k] not zero, of x[r][k] * w[c][k]
+void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+
+// Gradient of ReLU's input: y[r][c] = sum over k < depth of x[r][k] * w[k][c] where active[r][c] is not zero, elsewhere +0.
+// The chain is matmul_nn's. active has y's stride.
+void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
+                      const struct matmul_shape *shape);
+
+// Gradient of the input:   y[r][c] = +0 + sum over k < depth, x[r][k] not zero, of x[r][k] * w[k][c]
+void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+
+// Gradient of weights:     y[r][c] = +0 + sum over k < depth, x[k][r] not zero, of x[k][r] * w[k][c]; depth as in matmul_tn
+void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
+                      const struct matmul_shape *shape);
+
 // Causal products: a triangle of scores, of which only [t][u] with u <= t is read or written. Chains as above.
 // Scores of first <= t < last:     y[t][u] = sum over k < depth of x[t][k] * w[u][k]         u <= t
 void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *shape);
@@ -66,9 +83,6 @@ void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *s
 
 // x = max(0, x), in place; what is not greater than zero becomes +0.
 void relu(float *x, uint32_t length);
-
-// dy = 0 where the output y of relu is zero, in place.
-void relu_backward(float *dy, const float *y, uint32_t length);
 
 // y = a + b. y may be a or b.
 void vector_add(float *y, const float *a, const float *b, uint32_t length);

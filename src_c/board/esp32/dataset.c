@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "board/esp32/dataset.h"
 
 #include "board/board.h"

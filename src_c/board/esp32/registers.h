@@ -1,4 +1,6 @@
-#pragma once
+// SPDX-License-Identifier: MIT
+#ifndef ESP32_REGISTERS_H
+#define ESP32_REGISTERS_H
 
 #include <stdint.h>
 
@@ -29,3 +31,5 @@
 #define DPORT_PRO_FLASH_MMU_TABLE ((volatile uint32_t *)0x3FF10000)
 #define DPORT_FLASH_MMU_TABLE_SIZE 256
 #define DPORT_FLASH_MMU_INVALID 0x100
+
+#endif

@@ -1,11 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "board/xtensa/start.h"
 
 #include "board/board.h"
 #include "board/esp32/console.h"
 #include "board/esp32/dataset.h"
 #include "board/esp32/registers.h"
-
-int app_main(void);
 
 // The ROM leaves two watchdogs running that would reset the chip within a second.
 static void watchdogs_off(void) {

@@ -1,11 +1,10 @@
+// SPDX-License-Identifier: MIT
 #include "board/board.h"
 
 #include "board/sim/simcall.h"
 #include "board/xtensa/start.h"
 
 extern const uint32_t dataset_start[];  // linker/sim.ld
-
-int app_main(void);
 
 _Noreturn void board_start(void) {
     board_exit(app_main());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
     .section .text.simcall, "ax"
     .balign 4
     .global simcall

@@ -1,4 +1,6 @@
-#pragma once
+// SPDX-License-Identifier: MIT
+#ifndef SIM_SIMCALL_H
+#define SIM_SIMCALL_H
 
 #include <stdint.h>
 
@@ -6,3 +8,5 @@ enum { SIMCALL_EXIT = 1, SIMCALL_WRITE = 4 };
 
 // Asks the emulator for service `number`; returns its result, negative on failure.
 int32_t simcall(uint32_t number, uintptr_t a, uintptr_t b, uintptr_t c);
+
+#endif

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "board/xtensa/panic.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "board/xtensa/ps.h"
 
 // From a vector (a2 = event, a3 = program counter) to panic(event, pc, cause, address). The program is over, so its

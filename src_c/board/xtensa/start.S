@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "board/xtensa/ps.h"
 
 // From whatever state the loader left to board_start(), which does not return, on a fresh stack.
@@ -27,6 +28,8 @@ _start:
     movi    a0, vectors_start
     wsr.vecbase a0
     movi    a1, stack_top
+    movi    a0, PS_WOE | PS_UM      // before the loop too: in exception mode, loops do not go round
+    wsr.ps  a0
     rsync
 
     movi    a2, bss_start
@@ -39,9 +42,6 @@ _start:
     addi    a2, a2, 4
 .Lbss_end:
 
-    movi    a0, PS_WOE | PS_UM
-    wsr.ps  a0
-    rsync
     movi    a0, 0               // the end of every backtrace
     movi    a4, board_start
     callx4  a4                  // not callx8: that would need a base-save area above this frame

@@ -1,0 +1,352 @@
+"""The build as a user meets it: what is rebuilt when, what mistakes look like, and a clean clone."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from mgbuild import emulator, toolchain
+from mgbuild.errors import UserError
+
+SHORT = ("steps=3", "samples=2")
+ESP32_PRODUCTS = ("firmware.elf", "firmware.bin", "dataset.bin", "factory.bin", "memory.json")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, scons):
+    """A build folder in which every program has been built, in two jobs."""
+    build = tmp_path_factory.mktemp("built") / "out"
+    result = scons("-j2", "esp32", "sim", "host", f"build={build}", *SHORT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return build, result
+
+
+def steps_of(output, *verbs):
+    """Lines of the build's output that begin with one of these words."""
+    return [line for line in output.splitlines() if line.startswith(verbs)]
+
+
+def work_in(output):
+    return steps_of(output, "pack", "configure", "compile", "preprocess", "assemble", "link", "measure", "make")
+
+
+@pytest.fixture
+def checkout(tmp_path, root):
+    """A copy of what the repository holds, as a clone would have it."""
+    if not (root / ".git").exists():
+        pytest.skip("not a git repository, so what belongs to it is not known")
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listing.stdout.split("\0")):
+        if (root / name).is_file():
+            target = tmp_path / "clone" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target)
+    return tmp_path / "clone"
+
+
+def folder_with(path, *programs):
+    """A folder for PATH that has these programs and no other."""
+    path.mkdir()
+    for name in programs:
+        found = shutil.which(name)
+        assert found, f"{name} is not installed"
+        (path / name).symlink_to(found)
+    return path
+
+
+def bare_environment(path, home):
+    """Environment with nothing of ours but this PATH."""
+    return {"PATH": str(path), "HOME": str(home), "LC_ALL": "C.UTF-8"}
+
+
+# What a build makes and says
+
+
+def test_programs_build_in_two_jobs_and_agree(built):
+    build, result = built
+    for name in ESP32_PRODUCTS:
+        assert (build / "esp32" / name).is_file()
+    assert (build / "host/libmicrogpt.so").is_file()
+    assert result.stdout.count("weights crc32: ") == 2
+    assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
+    assert "# " not in result.stderr
+    assert len(steps_of(result.stdout, "toolchain: ")) == 1
+
+
+def test_toolchain_is_named_with_its_version(built):
+    assert str(toolchain.find_xtensa()) in built[1].stdout
+
+
+def test_memory_report_is_printed_after_the_link_and_again_on_request(built, scons):
+    build, result = built
+    regions = json.loads((build / "esp32/memory.json").read_text())["regions"]
+    assert {"dram", "iram", "flash"} <= set(regions)
+    assert "static RAM" in result.stdout
+    again = scons("memory", f"build={build}", *SHORT)
+    assert again.returncode == 0
+    assert "static RAM" in again.stdout
+    assert len(work_in(again.stdout)) == 1
+
+
+def test_second_run_rebuilds_nothing(built, scons):
+    build, _ = built
+    result = scons(f"build={build}", *SHORT)
+    assert "`esp32' is up to date." in result.stdout
+    assert work_in(result.stdout) == []
+
+
+@pytest.mark.parametrize("target", ["sim", "host"])
+def test_second_run_of_a_program_only_runs_it(built, scons, target):
+    build, _ = built
+    result = scons(target, f"build={build}", *SHORT)
+    assert result.returncode == 0
+    assert work_in(result.stdout) == []
+    assert "weights crc32: " in result.stdout
+
+
+def test_sim_reports_failure_by_status(tmp_path, scons, built):
+    build, _ = built
+    broken = tmp_path / "copy"
+    shutil.copytree(build, broken)
+    (broken / "dataset.bin").write_bytes(b"not a data set")
+    status = emulator.capture(broken / "sim/firmware.elf", broken / "dataset.bin", 60).returncode
+    assert status != 0
+
+
+def test_a_seed_rebuilds_only_what_it_steers(tmp_path, scons, built):
+    build = tmp_path / "copy"
+    shutil.copytree(built[0], build)
+    before = scons(str(build / "host/microgpt"), f"build={build}", *SHORT)
+    assert before.returncode == 0
+    result = scons(str(build / "host/microgpt"), f"build={build}", *SHORT, "seed=7")
+    assert result.returncode == 0
+    compiled = {line.split("/")[-1] for line in steps_of(result.stdout, "compile")}
+    assert "main.c" in compiled
+    assert compiled <= {"main.c", "trainer.c"}
+    assert not any("model_config" in line or line.startswith("pack") for line in work_in(result.stdout))
+
+
+def test_a_shape_rebuilds_its_header_but_not_the_data_set(tmp_path, scons, built):
+    build = tmp_path / "copy"
+    shutil.copytree(built[0], build)
+    scons(str(build / "host/microgpt"), f"build={build}", *SHORT)
+    result = scons(str(build / "host/microgpt"), f"build={build}", *SHORT, "n_embd=32")
+    assert result.returncode == 0
+    assert steps_of(result.stdout, "configure", "pack") == [f"configure {build}/generated/model_config.h"]
+    assert any("forward.c" in line for line in steps_of(result.stdout, "compile"))
+
+
+def test_changes_reach_what_depends_on_them(checkout, scons):
+    """Headers, linker scripts, the budget, the data set and the build's own Python are all dependencies."""
+    words = ("-n", "build=out", *SHORT)
+    first = scons("build=out", *SHORT, cwd=checkout)
+    assert first.returncode == 0, first.stdout + first.stderr
+
+    def touched(name, text):
+        path = checkout / name
+        original = path.read_text()
+        path.write_text(original + text)
+        output = scons(*words, cwd=checkout).stdout
+        path.write_text(original)
+        return work_in(output)
+
+    assert work_in(scons(*words, cwd=checkout).stdout) == []
+    assert any("compile src_c/core/forward.c" in line for line in touched("src_c/core/model.h", "\n#undef X\n"))
+    assert any("link" in line for line in touched("linker/esp32.ld", "\n/* */\n"))
+    assert touched("linker/budget.toml", "\n# \n")[0].startswith("measure")
+    assert any("pack" in line for line in touched("data/names.txt", "\nzoe\n"))
+    assert any("pack" in line for line in touched("site_scons/mgbuild/dataset.py", "\n# \n"))
+    assert any("model_config" in line for line in touched("site_scons/mgbuild/configure.py", "\n# \n"))
+    assert any("measure" in line for line in touched("site_scons/mgbuild/memory.py", "\n# \n"))
+    assert work_in(scons(*words, cwd=checkout).stdout) == []
+
+
+def test_cleaning_removes_everything_the_build_made(tmp_path, scons):
+    build = tmp_path / "deep/out"
+    assert scons(str(build / "host/microgpt"), f"build={build}", *SHORT).returncode == 0
+    assert scons("-c", "host", f"build={build}").returncode == 0
+    assert not (build / "host").exists()
+    assert (build / "dataset.bin").exists()
+    assert scons("-c", f"build={build}").returncode == 0
+    assert not build.exists()
+    assert scons("-c", f"build={build}").returncode == 0
+
+
+def test_cleaning_needs_no_compiler(tmp_path, scons):
+    build = tmp_path / "out"
+    assert scons(str(build / "dataset.bin"), f"build={build}").returncode == 0
+    result = scons("-c", f"build={build}", env=bare_environment("/nonexistent", tmp_path))
+    assert result.returncode == 0
+    assert not build.exists()
+
+
+def test_cleaning_spares_folders_of_others(tmp_path, scons):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    result = scons("-c", f"build={tmp_path}")
+    assert result.returncode == 2
+    assert "already holds files that no build has made" in result.stderr
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_build_folder_may_have_blanks_and_commas(tmp_path, scons):
+    build = tmp_path / "my out, 1"
+    result = scons("sim", "host", f"build={build}", *SHORT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("weights crc32: ") == 2
+
+
+def test_clean_clone_builds_everything(checkout, scons):
+    assert not (checkout / "build").exists()
+    result = scons("esp32", "sim", "host", *SHORT, cwd=checkout)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in ESP32_PRODUCTS:
+        assert (checkout / "build/esp32" / name).is_file()
+    assert result.stdout.count("weights crc32: ") == 2
+
+
+def test_any_text_can_be_learnt(tmp_path, scons):
+    text = tmp_path / "miasta i rzeki.txt"
+    text.write_text("łódź\n\n  gdańsk \nżywiec\nwisła\n", encoding="utf-8")
+    result = scons("sim", "host", f"dataset={text}", f"build={tmp_path / 'out'}", *SHORT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("num docs: 4\nvocab size: 16\n") == 2
+    assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["hots"], "unknown target hots; did you mean host?"),
+        (["sim", "sede=3"], "unknown option sede= ; did you mean seed?"),
+        (["host", "toolchain=gcc"], "toolchain=gcc is not one of the choices; valid: auto, esp-idf, llvm"),
+        (["host", "n_head=3"], "n_embd=16 is not divisible by n_head=3"),
+        (["host", "steps=0"], "steps=0 must be a whole number from 1 to 10000000"),
+        (["host", "dataset=missing.txt"], "dataset=missing.txt does not exist"),
+        (["bench"], "target bench is not available yet"),
+        (["flash", "port=/dev/ttyUSB0"], "target flash is not available yet"),
+        (["monitor"], "target monitor is not available yet"),
+        (["erase"], "target erase is not available yet"),
+    ],
+)
+def test_mistakes_end_with_a_message(scons, words, message):
+    result = scons(*words)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "is empty"), (b"emma\nzo\xeb\n", "is not UTF-8: line 2"), (b"a\n" * 70000, "70000 documents")],
+)
+def test_a_bad_data_set_ends_with_a_message(tmp_path, scons, data, message):
+    (tmp_path / "bad.txt").write_bytes(data)
+    result = scons("host", f"dataset={tmp_path / 'bad.txt'}", f"build={tmp_path / 'out'}")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_model_too_large_for_the_chip_fails_with_the_report_and_still_runs_elsewhere(tmp_path, scons):
+    words = (f"build={tmp_path / 'out'}", "n_embd=64", "steps=1", "samples=1")
+    result = scons(*words)
+    assert result.returncode == 2
+    assert "static RAM" in result.stdout + result.stderr
+    assert "dram" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not (tmp_path / "out/esp32/factory.bin").exists()
+    assert scons("host", "sim", *words).returncode == 0
+
+
+def test_help_works_without_any_tool(tmp_path, scons, root):
+    result = scons("-h", env=bare_environment("/nonexistent", tmp_path))
+    assert result.returncode == 0
+    for word in ("esp32", "sim", "host", "flash", "seed=42", "dataset=data/names.txt", "toolchain=auto"):
+        assert word in result.stdout
+
+
+def test_no_compiler_at_all(tmp_path, scons):
+    env = bare_environment("/nonexistent", tmp_path)
+    for target, package in (("esp32", "clang-22"), ("sim", "binutils-xtensa-lx106"), ("host", "gcc libc6-dev")):
+        result = scons(target, f"build={tmp_path / 'out'}", env=env)
+        assert result.returncode == 2
+        assert f"apt install {package}" in result.stderr or package in result.stderr
+        assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_host_needs_neither_cross_compiler_nor_emulator(tmp_path, scons):
+    env = bare_environment(folder_with(tmp_path / "bin", "sh", "gcc", "as", "ld"), tmp_path)
+    result = scons("host", f"build={tmp_path / 'out'}", *SHORT, env=env)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "weights crc32: " in result.stdout
+
+
+def test_no_emulator(tmp_path, scons):
+    tools = folder_with(tmp_path / "bin", "sh", "clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
+    env = bare_environment(tools, tmp_path)
+    result = scons("sim", f"build={tmp_path / 'out'}", "toolchain=llvm", env=env)
+    assert result.returncode == 2
+    assert "qemu-system-misc" in result.stderr
+    result = scons(str(tmp_path / "out/sim/firmware.elf"), f"build={tmp_path / 'out'}", *SHORT, env=env)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+# The toolchain of ESP-IDF, played by a script
+
+
+@pytest.fixture
+def esp_idf(tmp_path):
+    """A folder with an xtensa-esp32-elf-gcc that notes its arguments and writes empty outputs."""
+    return fake_gcc(tmp_path / "bin/xtensa-esp32-elf-gcc", tmp_path / "log")
+
+
+def fake_gcc(path, log):
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = -dumpfullversion ] && echo 14.2.0 && exit\n'
+        f'echo "$@" >> {log}\n'
+        'while [ "$#" -gt 1 ]; do [ "$1" = -o ] && : > "$2"; shift; done\n'
+    )
+    path.chmod(0o755)
+    return path.parent
+
+
+def test_esp_idf_is_preferred_and_used_directly(tmp_path, scons, esp_idf):
+    env = {**os.environ, "PATH": f"{esp_idf}{os.pathsep}{os.environ['PATH']}"}
+    elf = tmp_path / "out/esp32/firmware.elf"
+    result = scons(str(elf), f"build={tmp_path / 'out'}", env=env)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "toolchain: esp-idf (xtensa-esp32-elf-gcc 14.2.0)\n" in result.stdout
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert all("-mlongcalls" in call and "-Werror" in call for call in calls[:-1])
+    assert any(call.endswith("src_c/board/xtensa/vectors.S") for call in calls)
+    assert f"-T linker/esp32.ld -Wl,-Map={elf.with_suffix('.map')}" in calls[-1]
+    assert calls[-1].endswith("-lgcc")
+    assert "toolchain: llvm" in scons("-n", f"build={tmp_path / 'out'}", "toolchain=llvm", env=env).stdout
+
+
+def test_esp_idf_is_found_where_its_installer_puts_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("IDF_TOOLS_PATH", str(tmp_path))
+    with pytest.raises(UserError, match=f"under {tmp_path / 'tools'}; install ESP-IDF"):
+        toolchain.find_xtensa("esp-idf")
+    program = Path("tools/xtensa-esp-elf/esp-14.2.0/xtensa-esp-elf/bin/xtensa-esp-elf-gcc")
+    fake_gcc(tmp_path / program, tmp_path / "log")
+    monkeypatch.setenv("PATH", "/bin:/usr/bin")
+    found = toolchain.find_xtensa("auto")
+    assert isinstance(found, toolchain.EspIdf)
+    assert Path(found.gcc) == tmp_path / program
+    assert "-mdynconfig=xtensa_esp32.so" in found.compile
+    assert "-mdynconfig=xtensa_esp32.so" in found.link

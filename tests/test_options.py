@@ -1,0 +1,147 @@
+"""Options, targets, shapes and the generated headers: values accepted, mistakes named."""
+
+import dataclasses
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mgbuild import configure, options, targets
+from mgbuild.errors import UserError
+from mgbuild.shape import Shape
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch, root):
+    monkeypatch.chdir(root)  # the default data set is a path from there
+
+
+def test_every_option_is_a_setting():
+    fields = [field.name for field in dataclasses.fields(options.Settings)]
+    assert sorted(fields) == sorted(option.name for option in options.OPTIONS)
+
+
+def test_defaults_are_microgpts():
+    settings = options.parse({})
+    assert (settings.n_embd, settings.n_head, settings.n_layer, settings.block_size) == (16, 4, 1, 16)
+    assert (settings.seed, settings.steps, settings.lr, settings.temperature) == (42, 1000, 0.01, 0.5)
+    assert (settings.samples, settings.log_every) == (20, 100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sede": "3"}, "unknown option sede= ; did you mean seed\\?.*dataset.*temperature"),
+        ({"steps": "0"}, "steps=0 must be a whole number from 1 to"),
+        ({"steps": "-5"}, "steps=-5"),
+        ({"steps": "1e3"}, "steps=1e3"),
+        ({"steps": "99999999999"}, "steps=99999999999"),
+        ({"n_embd": "100000", "n_head": "1"}, "n_embd=100000"),
+        ({"n_layer": "1.5"}, "n_layer=1.5"),
+        ({"block_size": ""}, "block_size= must"),
+        ({"samples": "many"}, "samples=many"),
+        ({"log_every": "0"}, "log_every=0"),
+        ({"seed": "pi"}, "seed=pi must be an integer"),
+        ({"lr": "0"}, "lr=0 must be a number"),
+        ({"lr": "nan"}, "lr=nan"),
+        ({"lr": "inf"}, "lr=inf"),
+        ({"temperature": "-1"}, "temperature=-1"),
+        ({"temperature": "warm"}, "temperature=warm"),
+        ({"toolchain": "lvm"}, "toolchain=lvm.*did you mean llvm"),
+        ({"cores": "2"}, "cores=2 is not available yet"),
+        ({"cores": "3"}, "cores=3 is not one of the choices"),
+        ({"kernels": "asm"}, "kernels=asm is not available yet"),
+        ({"dataset": "no/such.txt"}, "dataset=no/such.txt does not exist"),
+        ({"dataset": "data"}, "dataset=data is a directory"),
+        ({"build": "tests"}, "build=tests already holds files"),
+        ({"build": "SConstruct"}, "build=SConstruct must name a folder"),
+        ({"build": ""}, "build= must name a folder"),
+        ({"baud": "fast"}, "baud=fast"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    with pytest.raises(UserError, match=message):
+        options.parse(arguments)
+
+
+@pytest.mark.parametrize(
+    ("n_embd", "n_head", "nearest"),
+    [
+        (16, 3, "n_embd=15 or 18 with n_head=3, or n_head=2 or 4 with n_embd=16"),
+        (15, 4, "n_embd=12 or 16 with n_head=4, or n_head=3 or 5 with n_embd=15"),
+        (16, 30, "n_embd=30 with n_head=30, or n_head=16 with n_embd=16"),
+        (7, 2, "n_embd=6 or 8 with n_head=2, or n_head=1 or 7 with n_embd=7"),
+    ],
+)
+def test_heads_that_do_not_divide_name_the_nearest_that_do(n_embd, n_head, nearest):
+    with pytest.raises(UserError) as error:
+        options.parse({"n_embd": str(n_embd), "n_head": str(n_head)})
+    assert str(error.value) == f"n_embd={n_embd} is not divisible by n_head={n_head}; nearest: {nearest}"
+    for embd in re.findall(r"\d+", nearest.partition(" with")[0]):
+        assert int(embd) % n_head == 0
+
+
+def test_help_names_everything():
+    text = targets.help_text() + options.help_text()
+    for option in options.OPTIONS:
+        assert f"  {option.name}={option.default}" in text
+    for name in targets.TARGETS | targets.NOT_YET:
+        assert f"\n  {name} " in text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hots", "unknown target hots; did you mean host\\?.*valid: esp32, host, memory, sim, test, vectors"),
+        ("flash", "flash is not available yet"),
+        ("steps", "steps is an option.*steps=VALUE"),
+        ("elsewhere/firmware.elf", "unknown target elsewhere/firmware.elf"),
+    ],
+)
+def test_unknown_targets_are_named(name, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        targets.check([name], tmp_path)
+
+
+def test_a_target_involves_no_more_programs_than_it_needs(tmp_path):
+    cases = {
+        "sim": {"sim"},
+        "host": {"host"},
+        "memory": {"esp32"},
+        "test": set(),
+        str(tmp_path): {"esp32", "sim", "host"},
+        str(tmp_path / "host/libmicrogpt.so"): {"host"},
+        str(tmp_path / "dataset.bin"): set(),
+    }
+    for name, programs in cases.items():
+        assert targets.programs([name], tmp_path) == programs, name
+
+
+def test_parameters_of_the_default_shape():
+    assert Shape(n_embd=16, n_head=4, n_layer=1, block_size=16, vocab_size=27).parameters == 4192
+    assert Shape(n_embd=24, n_head=3, n_layer=2, block_size=8, vocab_size=30).parameters == 15456
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 1, 1, 2), (4, 3, 1, 1, 2), (4, 4, 65, 1, 2), (4, 4, 1, 1, 257)])
+def test_impossible_shapes_are_refused(sizes):
+    with pytest.raises(UserError):
+        Shape(*sizes)
+
+
+@given(st.integers())
+def test_seed_words_are_those_of_python(seed):
+    words = configure.seed_words(seed)
+    assert sum(word << 32 * place for place, word in enumerate(words)) == abs(seed)
+    assert len(words) == 1 or words[-1] != 0
+    assert random.Random(seed).random() == random.Random(abs(seed)).random()
+
+
+def test_generated_headers():
+    model = configure.model_config(Shape(16, 4, 1, 16, 27), 32033)
+    for line in ("N_EMBD 16", "N_HEAD 4", "N_LAYER 1", "BLOCK_SIZE 16", "VOCAB_SIZE 27", "NUM_DOCS 32033"):
+        assert f"#define {line}\n" in model
+    run = configure.run_config(options.parse({"seed": str(-(2**32) - 5), "lr": "1e-05", "temperature": "1"}))
+    for line in ("STEPS 1000", "LEARNING_RATE 1e-05f", "TEMPERATURE 1.0f", "SAMPLES 20", "LOG_EVERY 100"):
+        assert f"#define {line}\n" in run
+    assert "#define SEED_KEY {5u, 1u}\n#define SEED_KEY_WORDS 2\n" in run

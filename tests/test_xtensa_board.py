@@ -1,0 +1,184 @@
+"""Start-up, register windows and exceptions on the emulated core, shown by small programs."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mgbuild import emulator, toolchain
+from mgbuild.errors import UserError
+from mgbuild.sources import sources
+
+PRELUDE = """
+#include "board/board.h"
+
+static volatile uint32_t result;
+
+__attribute__((unused)) static void print_result(void) {
+    char text[9];
+    for (int i = 0; i < 8; i++) {
+        text[i] = "0123456789abcdef"[result >> (28 - 4 * i) & 15];
+    }
+    text[8] = '\\n';
+    board_console_write(text, sizeof text);
+}
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Function that builds C (a body of app_main and what stands before it) and assembly, and runs them."""
+    try:
+        llvm = toolchain.find_xtensa("llvm")
+        emulator.find()
+    except UserError as error:
+        pytest.skip(str(error))
+
+    def build_and_run(body: str, before: str = "", assembly: str = "") -> subprocess.CompletedProcess[str]:
+        program, extra = tmp_path / "program.c", tmp_path / "extra.S"
+        program.write_text(f"{PRELUDE}\n{before}\nint app_main(void) {{\n{body}\n}}\n")
+        extra.write_text(assembly)
+        objects = []
+        for source in [*sources("board/xtensa", "board/sim"), program, extra]:
+            listing, part = tmp_path / f"{source.name}.s", tmp_path / f"{source.name}.o"
+            translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
+            subprocess.run([*translate, "-Isrc_c", "-o", listing, source], check=True)
+            subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
+            objects.append(part)
+        elf, dataset = tmp_path / "program.elf", tmp_path / "dataset.bin"
+        subprocess.run([*llvm.link, "-T", "linker/sim.ld", "-o", elf, *objects], check=True)
+        dataset.write_bytes(b"\x78\x56\x34\x12")
+        return emulator.capture(elf, dataset, 20)
+
+    return build_and_run
+
+
+def recursion(name: str, call: str, argument: str) -> str:
+    """Assembly of uint32_t name(uint32_t n): n + (n - 1) + ... + 1, by `call` into itself.
+
+    The caller's own registers up to the callee's first are live across the call, so that a window saved or
+    restored wrongly shows in the sum.
+    """
+    last = int(argument[1:]) - 3  # the last register that the caller keeps
+    target = f"a{last + 2}"
+    kept = [f"a{register}" for register in range(3, last + 1)]
+    save = "\n".join(f"    addi {register}, a2, {index}" for index, register in enumerate(kept))
+    check = "\n".join(
+        f"    addi {register}, {register}, -{index}\n    bne {register}, a2, 2f"
+        for index, register in enumerate(kept)
+    )
+    return f"""
+    .section .text.{name}, "ax"
+    .literal_position
+    .balign 4
+    .global {name}
+    .type {name}, @function
+{name}:
+    entry a1, 64
+    beqz a2, 1f
+{save}
+    addi {argument}, a2, -1
+    movi {target}, {name}
+    {call} {target}
+{check}
+    add a2, a2, {argument}
+1:
+    retw
+2:
+    movi a2, -1
+    retw
+    .size {name}, . - {name}
+"""
+
+
+def test_exit_status_console_and_data_set(run: Run) -> None:
+    done = run("result = *(const uint32_t *)board_dataset(); print_result();\nreturn 7;")
+    assert done.stdout == "12345678\n"
+    assert done.returncode == 7
+
+
+def test_start_up_zeroes_bss_and_nothing_else(run: Run) -> None:
+    done = run(
+        """result = starts++;
+        for (int i = 0; i < 1000; i++) { result += zeros[i]; zeros[i] = 0xFFFFFFFF; }
+        print_result();
+        if (starts < 3) { _start(); }
+        return 0;""",
+        "void _start(void); static volatile uint32_t zeros[1000]; static volatile uint32_t starts = 1;",
+    )
+    assert done.stdout == "00000001\n00000002\n"
+
+
+def test_text_longer_than_a_page_arrives_whole(run: Run) -> None:
+    done = run(
+        "for (int i = 0; i < 9000; i++) { text[i] = (char)('a' + (i & 15)); }\n"
+        "board_console_write(text, sizeof text); return 0;",
+        "static char text[9000];",
+    )
+    assert done.stdout == ("abcdefghijklmnop" * 563)[:9000]
+
+
+@pytest.mark.parametrize(("call", "argument"), [("callx4", "a6"), ("callx8", "a10"), ("callx12", "a14")])
+def test_a_hundred_windows_deep(run: Run, call: str, argument: str) -> None:
+    done = run(
+        "result = 0; for (uint32_t n = 0; n <= 100; n++) { result += sum(n); }\nprint_result(); return 0;",
+        "uint32_t sum(uint32_t n);",
+        recursion("sum", call, argument),
+    )
+    assert int(done.stdout, 16) == sum(n * (n + 1) // 2 for n in range(101))
+
+
+def test_a_hundred_calls_deep_with_floats(run: Run) -> None:
+    def deep(n: int, x: float, sign: int) -> float:
+        return x if n == 0 else deep(n - 1, x + 0.5, -sign) + sign * n * x
+
+    done = run(
+        "result = (uint32_t)(int32_t)deep(100, 1.0f, 1); print_result(); return 0;",
+        """static __attribute__((noinline)) float deep(int n, float x, int sign) {
+            if (n == 0) { return x; }
+            float rest = deep(n - 1, x + 0.5f, -sign);
+            return rest + (float)(sign * n) * x;
+        }""",
+    )
+    assert int(done.stdout, 16) == int(deep(100, 1.0, 1)) & 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ('__asm__ volatile("ill");', r"# exception: cause 0 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}"),
+        ("result = 5 / result;", r"# exception: cause 6 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}"),
+        (
+            "result = *(volatile uint32_t *)0xF0000000;",
+            r"# exception: cause 15 at 0x[0-9a-f]{8} address 0xf0000000",
+        ),
+        (
+            "((void (*)(void))0xE0000000)();",
+            r"# exception: cause 14 at 0xe0000000 address 0xe0000000",
+        ),
+        (
+            '__asm__ volatile("movi a2, 0\\n wsr.cpenable a2\\n rsync\\n const.s f0, 1");',
+            r"# exception: cause 32 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+        ),
+        (  # PS.UM off: the kernel vector
+            '__asm__ volatile("movi a2, 0x40000\\n wsr.ps a2\\n rsync\\n ill");',
+            r"# exception: cause 0 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+        ),
+        (  # PS.EXCM on
+            '__asm__ volatile("movi a2, 0x4003F\\n wsr.ps a2\\n rsync\\n ill");',
+            r"# double exception: cause 0 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+        ),
+        ('__asm__ volatile("break 1, 1");', r"# interrupt: level 6 at 0x[0-9a-f]{8}"),
+        (  # a stack that is gone: panic() has its own
+            '__asm__ volatile("movi a1, 0xF0000000\\n callx8 %0" :: "r"(print_result));',
+            r"# (double )?exception: cause \d+ at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+        ),
+    ],
+)
+def test_exceptions_end_the_program_with_one_line(run: Run, body: str, line: str) -> None:
+    done = run(f"{body}\nprint_result(); return 0;")
+    assert re.fullmatch(f"\n{line}\n", done.stdout)
+    assert done.returncode == 70
