@@ -1,4 +1,4 @@
-"""The plain reference: a GPT of scalars, each of which knows what it was computed from. Slow, and easy to check."""
+"""The plain reference: a GPT of scalars that know what they were computed from. Slow, and easy to check."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ Matrix = list[Vector]
 
 
 class Value:
-    """A number, its gradient, and the pairs (input, derivative with respect to that input) it was computed from."""
+    """A number, its gradient, and what it was computed from: pairs (input, derivative by that input)."""
 
     __slots__ = ("data", "grad", "inputs")
 
@@ -61,7 +61,7 @@ class Value:
 
 
 def _inputs_first(root: Value) -> list[Value]:
-    """Every value that root depends on, and root, each after its inputs. Keeps its own stack: graphs are deep."""
+    """Root and every value it depends on, each after its inputs. Has its own stack, for graphs are deep."""
     ordered = []
     seen = set()
     stack = [(root, False)]
@@ -106,7 +106,7 @@ def rmsnorm(x: Vector) -> Vector:
 
 
 def softmax(x: Vector) -> Vector:
-    """Exponentials over their sum; the greatest is subtracted first, as a constant, so that none overflows."""
+    """Exponentials over their sum; first the greatest is subtracted, a constant, so that none overflows."""
     greatest = max(value.data for value in x)
     exponentials = [value.shift(-greatest).exp() for value in x]
     reciprocal = total(exponentials).power(-1)
@@ -140,7 +140,8 @@ class Gpt:
         return linear(x, self.weights["lm_head"])
 
     def _attention(self, layer: int, x: Vector) -> Vector:
-        query, key, value = (linear(x, self.weights[f"layer{layer}.attn_{name}"]) for name in ("wq", "wk", "wv"))
+        projections = (self.weights[f"layer{layer}.attn_{name}"] for name in ("wq", "wk", "wv"))
+        query, key, value = (linear(x, weight) for weight in projections)
         self.keys[layer].append(key)
         self.values[layer].append(value)
         size = self.shape.head_size
@@ -158,7 +159,9 @@ class Gpt:
         return linear(hidden, self.weights[f"layer{layer}.mlp_fc2"])
 
 
-def loss_and_gradients(parameters: Sequence[float], shape: Shape, tokens: list[int]) -> tuple[float, list[float]]:
+def loss_and_gradients(
+    parameters: Sequence[float], shape: Shape, tokens: list[int]
+) -> tuple[float, list[float]]:
     """Mean cross-entropy of a document in nats, and its derivative with respect to each parameter."""
     gpt = Gpt(shape, parameters)
     losses = []

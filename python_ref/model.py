@@ -1,4 +1,4 @@
-"""What both references share: the shape of the model, the order of its parameters, and microgpt.py's constants."""
+"""What both references share: the model's shape, the order of its parameters, and microgpt.py's constants."""
 
 import random
 from collections.abc import Iterator
@@ -56,9 +56,9 @@ class Shape:
         return last.offset + last.rows * last.columns
 
     def tensors(self) -> Iterator[Tensor]:
-        """The weight matrices in the order of the parameter vector, which is microgpt.py's state_dict order."""
-        embd = self.n_embd
-        sizes = [("wte", self.vocab_size, embd), ("wpe", self.block_size, embd), ("lm_head", self.vocab_size, embd)]
+        """The weight matrices in the order of the parameter vector, which is that of microgpt.py's state_dict."""
+        vocab, embd = self.vocab_size, self.n_embd
+        sizes = [("wte", vocab, embd), ("wpe", self.block_size, embd), ("lm_head", vocab, embd)]
         for layer in range(self.n_layer):
             sizes += [(f"layer{layer}.attn_{name}", embd, embd) for name in ("wq", "wk", "wv", "wo")]
             sizes += [(f"layer{layer}.mlp_fc1", 4 * embd, embd), (f"layer{layer}.mlp_fc2", embd, 4 * embd)]

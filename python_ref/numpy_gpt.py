@@ -57,7 +57,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 def attention_scores(q: Array, k: Array) -> Array:
-    """Scaled causal scores [..., T, T] of queries and keys [..., T, D]; minus infinity where the key comes later."""
+    """Scaled causal scores [..., T, T] of q and k [..., T, D]; minus infinity where the key comes later."""
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
     later = np.triu(np.ones(scores.shape[-2:], dtype=bool), k=1)
     return np.where(later, -np.inf, scores)
@@ -89,7 +89,9 @@ def cross_entropy(logits: Array, targets: Sequence[int]) -> tuple[float, Array]:
     return float(np.mean(log_total - shifted[rows, targets])), gradient / len(targets)
 
 
-def adam_step(parameters: Array, first: Array, second: Array, gradients: Array, step: int, rate: float) -> None:
+def adam_step(
+    parameters: Array, first: Array, second: Array, gradients: Array, step: int, rate: float
+) -> None:
     """One Adam step, in place on the parameters and both moments; step counts from 0."""
     first[:] = ADAM_BETA1 * first + (1 - ADAM_BETA1) * gradients
     second[:] = ADAM_BETA2 * second + (1 - ADAM_BETA2) * gradients**2

@@ -1,4 +1,4 @@
-"""Training and sampling as microgpt.py does them, for either reference: what is drawn from `random`, and when."""
+"""Training and sampling as microgpt.py does them, for either reference: what is drawn at random, and when."""
 
 import math
 import random
@@ -54,7 +54,7 @@ class Learner(Protocol):
     parameters: Sequence[float]
 
     def learn(self, tokens: list[int], step: int, rate: float) -> float:
-        """Take the Adam step number `step`, counted from 0, on one document; returns its loss before the step."""
+        """Take Adam step number `step`, counted from 0, on one document; returns its loss before the step."""
 
     def predict(self, tokens: list[int]) -> Sequence[float]:
         """Logits of the token that follows `tokens`; 1 to block_size of them, the first BOS."""
@@ -75,7 +75,7 @@ def train(
     tokenizer = Tokenizer(characters(documents))
     if not documents or shape.vocab_size != tokenizer.vocab_size:
         raise ValueError(
-            f"{len(documents)} documents have a vocabulary of {tokenizer.vocab_size}, the shape {shape.vocab_size}"
+            f"the vocabulary of {len(documents)} documents is {tokenizer.vocab_size}, the shape's {shape.vocab_size}"
         )
     rng = random.Random(recipe.seed)
     shuffled = list(documents)

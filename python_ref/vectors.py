@@ -1,8 +1,8 @@
 """Writes and reads tests/vectors: inputs that a float32 holds exactly, and what they give in float64.
 
-One JSON file for each family. In it {"float32": ...} and the like are arrays; float64 ones are rounded to 10
-significant digits, plain lists and numbers are exact. NumPy's last bits differ between processors, so a file that
-agrees with what this machine computes is current and is left alone.
+One JSON file for each family. In it {"float32": ...} and {"float64": ...} are arrays, the latter rounded to 10
+significant digits; plain lists and numbers are exact. The last bits that NumPy computes differ between
+processors, so a file that agrees with this one's but for rounding is current and is left alone.
 
     python -m python_ref.vectors            writes what is missing or stale
     python -m python_ref.vectors --check    names it instead, and exits with 1 if there is any
@@ -41,7 +41,7 @@ Content = dict[str, Any]
 
 
 def load(name: str, folder: Path = FOLDER) -> Content:
-    """Content of the vector file `name`, for example "matmul", with its arrays as NumPy arrays of the stated type.
+    """Content of the vector file `name`, for example "matmul"; its arrays are NumPy's, of the type the file says.
 
     Raises OSError when there is no such file.
     """
@@ -54,7 +54,7 @@ def render(name: str) -> str:
 
 
 def stale(folder: Path = FOLDER) -> dict[Path, str]:
-    """Files that are missing or disagree with what this machine computes, and the text that each should have."""
+    """Files that are missing or disagree with what this machine computes, with the text each should have."""
     result = {}
     for name in FAMILIES:
         text = render(name)
@@ -78,8 +78,8 @@ def write(folder: Path = FOLDER) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog=GENERATOR, description="Writes the test vectors that are missing or stale.")
-    parser.add_argument("--check", action="store_true", help="only name them, and exit with 1 if there is any")
+    parser = argparse.ArgumentParser(prog=GENERATOR, description="Writes missing and stale test vectors.")
+    parser.add_argument("--check", action="store_true", help="name them instead, and exit with 1 if any")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="default: tests/vectors")
     options = parser.parse_args(arguments)
     if not options.check:
@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _matmul() -> Content:
     draw = _Draw()
     cases = []
-    for rows, depth, columns in [(1, 1, 1), (1, 16, 27), (2, 3, 5), (7, 16, 16), (5, 13, 9), (3, 64, 16), (16, 8, 4)]:
+    sizes = [(1, 1, 1), (1, 16, 27), (2, 3, 5), (7, 16, 16), (5, 13, 9), (3, 64, 16), (16, 8, 4)]
+    for rows, depth, columns in sizes:
         x, w, start = draw(rows, depth), draw(columns, depth), draw(rows, columns)
         dy = draw(rows, columns)
         cases.append(
@@ -122,12 +123,16 @@ def _matmul() -> Content:
 def _rmsnorm() -> Content:
     draw = _Draw()
     cases = []
-    for rows, width, magnitude in [(1, 1, 1.0), (1, 16, 1.0), (7, 16, 0.1), (3, 10, 100.0), (2, 12, 1e-3), (2, 5, 0.0)]:
+    sizes = [(1, 1, 1.0), (1, 16, 1.0), (7, 16, 0.1), (3, 10, 100.0), (2, 12, 1e-3), (2, 5, 0.0)]
+    for rows, width, magnitude in sizes:
         x, dy = draw(rows, width, magnitude=magnitude), draw(rows, width)
         y, scale = gpt.rmsnorm(x)
         dx = gpt.rmsnorm_backward(dy, y, scale)
         cases.append({"x": _single(x), "y": y, "scale": scale[:, 0], "dy": _single(dy), "dx": dx})
-    return {"about": "y = x * scale, scale = (mean(x^2) + 1e-5)^(-1/2) for each row; dx from dy", "cases": cases}
+    return {
+        "about": "y = x * scale, scale = (mean(x^2) + 1e-5)^(-1/2) of each row; dx from dy",
+        "cases": cases,
+    }
 
 
 def _softmax() -> Content:
@@ -169,8 +174,8 @@ def _attention() -> Content:
             }
         )
     return {
-        "about": "one head: scores = q k^T / sqrt(size), probabilities = causal softmax, mixed = probabilities v; "
-        "0 above the diagonal; gradients from d_mixed",
+        "about": "one head: scores = q k^T / sqrt(size), probabilities = causal softmax of them, "
+        "mixed = probabilities v; 0 above the diagonal; gradients from d_mixed",
         "cases": cases,
     }
 
@@ -191,14 +196,15 @@ def _relu() -> Content:
 def _cross_entropy() -> Content:
     draw = _Draw()
     cases = []
-    for positions, vocabulary, magnitude in [(1, 2, 1.0), (1, 27, 1.0), (7, 27, 3.0), (16, 27, 0.1), (5, 12, 30.0)]:
+    sizes = [(1, 2, 1.0), (1, 27, 1.0), (7, 27, 3.0), (16, 27, 0.1), (5, 12, 30.0)]
+    for positions, vocabulary, magnitude in sizes:
         logits = draw(positions, vocabulary, magnitude=magnitude)
         targets = [draw.rng.randrange(vocabulary) for _ in range(positions)]
         loss, d_logits = gpt.cross_entropy(logits, targets)
         cases.append(
             {"logits": _single(logits), "targets": targets, "loss": np.array(loss), "d_logits": d_logits}
         )
-    return {"about": "loss = mean over positions of -log softmax(logits)[target]; d_logits its gradient", "cases": cases}
+    return {"about": "loss = mean of -log softmax(logits)[target]; d_logits its gradient", "cases": cases}
 
 
 def _adam() -> Content:
@@ -248,8 +254,8 @@ def _adam() -> Content:
             }
         )
     return {
-        "about": "Adam with beta 0.85 and 0.99, epsilon 1e-8, bias correction of step + 1; steps count from first_step, "
-        "each with its learning rate and row of gradients; after: w and both moments after every step",
+        "about": "Adam with beta 0.85 and 0.99, epsilon 1e-8, bias correction of step + 1; steps count from "
+        "first_step, each with its rate and row of gradients; after: w and both moments after every step",
         "cases": cases,
     }
 
@@ -259,7 +265,8 @@ def _math() -> Content:
     wide = [math.ldexp(rng.uniform(1, 2), rng.randint(-125, 124)) for _ in range(120)]
     near_one = [1.0, 1 - 2.0**-24, 1 + 2.0**-23, *(rng.uniform(0.5, 2) for _ in range(60))]
     powers = [2.0**exponent for exponent in range(-125, 126, 10)]
-    exponents = [0.0, -80.0, 88.0, 1e-30, -1e-30, 1e-8, -1e-8, *(n * math.log(2) / 2 for n in range(-230, 254, 11))]
+    exponents = [0.0, -80.0, 88.0, 1e-30, -1e-30, 1e-8, -1e-8]
+    exponents += [n * math.log(2) / 2 for n in range(-230, 254, 11)]
     exponents += [rng.uniform(-80, 88) for _ in range(80)] + [rng.uniform(-1, 1) for _ in range(60)]
     turns = [0.0, 0.5, 0.25, 1e-30, 1e-6, *(rng.uniform(0, 0.5) for _ in range(120))]
     functions: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
@@ -272,11 +279,12 @@ def _math() -> Content:
         "cos_quarter": (lambda x: mpmath.cos(x * mpmath.pi / 2), turns),
     }
     content: Content = {
-        "about": "y = f(x), rounded once to float32 from 100 digits; sin_quarter and cos_quarter of x * pi / 2"
+        "about": "y = f(x), rounded once to float32; sin_quarter and cos_quarter are those of x * pi / 2"
     }
     for name, (function, arguments) in functions.items():
         x = _rounded(np.array(arguments))
-        content[name] = {"x": _single(x), "y": _single(np.array([_nearest_float32(function, value) for value in x]))}
+        y = np.array([_nearest_float32(function, value) for value in x])
+        content[name] = {"x": _single(x), "y": _single(y)}
     return content
 
 
@@ -309,8 +317,8 @@ def _random() -> Content:
             }
         )
     return {
-        "about": "CPython's random.Random(seed), each list from a fresh one; shuffle: lists 0 .. length - 1, one after "
-        "the other from the same generator; choices: 40 draws of an index with these weights",
+        "about": "CPython's random.Random(seed), each entry from a fresh one; shuffle: lists 0 .. length - 1, one "
+        "after the other from the same generator; choices: 40 draws of an index with these weights",
         "weights": _single(weights),
         "cases": cases,
     }
@@ -328,8 +336,8 @@ def _model(shape: Shape, characters: str, texts: Sequence[str]) -> Content:
             {"text": text, "tokens": tokens, "loss": np.array(loss), "logits": logits, "gradients": gradients}
         )
     return {
-        "about": "loss, logits [positions, vocab_size] and the gradient of every parameter, in the order of the "
-        "parameters: wte, wpe, lm_head, then for each layer wq, wk, wv, wo, fc1, fc2",
+        "about": "loss, logits [positions, vocab_size] and the gradient of every parameter; parameters are wte, "
+        "wpe, lm_head, then for each layer wq, wk, wv, wo, fc1, fc2, each [outputs][inputs]",
         "shape": vars(shape),
         "characters": characters,
         "parameters": _single(parameters),
@@ -436,15 +444,17 @@ def _array_from_json(item: Content) -> Any:
 
 
 def _render(item: Any) -> str:
-    """JSON with a line for each entry of a dictionary and each dictionary of a list; long lines are wrapped."""
+    """JSON with a line for each entry of a dictionary and dictionary of a list; long lists are wrapped."""
     if isinstance(item, np.ndarray):
         return f'{{"{item.dtype}": {_wrap(_render_numbers(item))}}}'
     if isinstance(item, dict):
         entries = ",\n".join(f"{json.dumps(key)}: {_render(value)}" for key, value in item.items())
         return f"{{{entries}}}"
-    if isinstance(item, list) and isinstance(item[0], dict):
+    if not isinstance(item, list):
+        return json.dumps(item)
+    if isinstance(item[0], dict):
         return "[\n" + ",\n".join(map(_render, item)) + "]"
-    return _wrap(json.dumps(item)) if isinstance(item, list) else json.dumps(item)
+    return _wrap(json.dumps(item))
 
 
 def _render_numbers(array: np.ndarray) -> str:

@@ -73,9 +73,13 @@ class Programs:
         """Path of the native executable."""
         return self._build("host/microgpt", **options)
 
+    def dataset(self, **options: object) -> Path:
+        """Path of the packed data set."""
+        return self._build("dataset.bin", **options)
+
     def sim(self, **options: object) -> tuple[Path, Path]:
         """Paths of the ELF for the emulated core and of its data set image."""
-        return self._build("sim/firmware.elf", **options), self._build("dataset.bin", **options)
+        return self._build("sim/firmware.elf", **options), self.dataset(**options)
 
     def esp32(self, **options: object) -> Path:
         """Folder of the firmware for the ESP32: firmware.elf, firmware.bin, dataset.bin, factory.bin, memory.json."""

@@ -100,7 +100,7 @@ def test_exit_status_console_and_data_set(run: Run) -> None:
     assert done.returncode == 7
 
 
-def test_start_up_zeroes_bss_and_nothing_else(run: Run) -> None:
+def test_start_up_zeroes_bss_and_keeps_data(run: Run) -> None:
     done = run(
         """result = starts++;
         for (int i = 0; i < 1000; i++) { result += zeros[i]; zeros[i] = 0xFFFFFFFF; }

@@ -210,7 +210,7 @@ def check(elf: Path, budget: Path, dataset: Path, json_path: Path) -> str:
     write_json(report, json_path)
     found = problems(report)
     if found:
-        lines = [f"{elf} must not go on the chip", text(report), *(f"- {problem}" for problem in found)]
+        lines = [f"{elf} is refused", text(report), *(f"- {problem}" for problem in found)]
         raise BudgetExceeded("\n".join(lines))
     return text(report)
 

@@ -2,7 +2,7 @@
 #ifndef XTENSA_PS_H
 #define XTENSA_PS_H
 
-// Fields of the processor status register PS (Xtensa ISA reference manual, section 5.3.5). C and assembly include this.
+// Fields of the processor status register PS (Xtensa ISA reference manual). C and assembly include this.
 
 #define PS_INTLEVEL(level) (level)
 #define PS_EXCM 0x10    // exception mode: windows unchecked, a second exception is a double one

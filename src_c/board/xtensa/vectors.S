@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table at VECBASE, the same on both cores: window handlers as in the Xtensa ISA reference manual, section 4.7.1.6,
-// and for everything else the way to panic().
+// The table at VECBASE, the same on both cores: window handlers as in the Xtensa ISA reference
+// manual, and for everything else the way to panic().
 
     .macro vector name, offset
     .org \offset
