@@ -6,6 +6,7 @@ from ctypes import POINTER, Structure, c_float, c_uint8, c_uint32, c_void_p
 from pathlib import Path
 
 import numpy as np
+
 from python_ref.model import Shape
 
 TRAINER_BYTES = 200_000  # more than struct trainer takes at any shape of the tests

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from conftest import Programs
 from learner import Learner, options
+
 from python_ref import numpy_gpt, vectors
 from python_ref.corpus import Tokenizer, characters
 from python_ref.model import Shape, initial_parameters
 
 MODELS = [name for name in vectors.FAMILIES if name.startswith("model_")]
 
-# Relative to the largest gradient of its tensor. float32 rounds each of some 100 operations behind a gradient by at most
-# 6e-8, mostly in different directions. Measured over all documents below: 1.3e-6 at worst.
-GRADIENT_TOLERANCE = 3e-6
+# Relative to the largest gradient of its tensor. float32 rounds each of some 100 operations behind a gradient by at
+# most 6e-8, mostly in different directions. Measured over all shapes and documents below: 1.1e-6 at worst.
+GRADIENT_TOLERANCE = 2e-6
 LOSS_TOLERANCE = 1e-6
 
 

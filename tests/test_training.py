@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Completed, Programs
+from conftest import ROOT, RUN_TIMEOUT, Completed, Programs
 from learner import Learner, options
+from mgbuild import emulator
+
 from python_ref import numpy_gpt
 from python_ref.corpus import Tokenizer, characters, documents
 from python_ref.model import Shape
@@ -19,14 +21,16 @@ from python_ref.training import Recipe, Run
 NAMES = ROOT / "data" / "names.txt"
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "microgpt-seed42.json").read_text())
 
-# Where a loss is printed to four decimals. float32 training drifts from float64; measured at seed 42: 8.4e-7 at worst.
+# Losses are read as printed, to four decimals. float32 training drifts from float64, by 8.3e-7 at worst at seed 42.
+# Some seeds meet a ReLU whose input lies within 1e-6 of zero and decide it the other way, as any float32 training may:
+# of the seeds 0 to 39 seven do, and five of these end with another name. The seeds below are not among them.
 LOSS_TOLERANCE = 1e-4
 
-OTHER_SHAPES = [
-    Shape(vocab_size=27, n_layer=2, n_embd=12, n_head=3, block_size=8),
-    Shape(vocab_size=27, n_layer=1, n_embd=10, n_head=2, block_size=5),
-    Shape(vocab_size=27, n_layer=1, n_embd=7, n_head=1, block_size=3),
-    Shape(vocab_size=27, n_layer=3, n_embd=20, n_head=5, block_size=16),
+OTHER_MODELS = [
+    (Shape(vocab_size=27, n_layer=2, n_embd=12, n_head=3, block_size=8), 42),
+    (Shape(vocab_size=27, n_layer=1, n_embd=10, n_head=2, block_size=5), 42),
+    (Shape(vocab_size=27, n_layer=1, n_embd=7, n_head=1, block_size=3), 1),
+    (Shape(vocab_size=27, n_layer=3, n_embd=20, n_head=5, block_size=16), 42),
 ]
 
 
@@ -87,11 +91,13 @@ def test_any_seed_gives_the_run_of_that_random_seed(seed: int, programs: Program
     assert names(output) == run.samples
 
 
-@pytest.mark.parametrize("shape", OTHER_SHAPES, ids=str)
-def test_other_shapes_give_the_reference_and_the_same_bits_on_host_and_sim(shape: Shape, programs: Programs) -> None:
-    run = reference(shape, Recipe())
-    host = programs.run_host(log_every=1, **options(shape)).stdout
-    sim = programs.run_sim(log_every=1, **options(shape)).stdout
+@pytest.mark.parametrize(("shape", "seed"), OTHER_MODELS, ids=str)
+def test_other_shapes_give_the_reference_and_the_same_bits_on_host_and_sim(
+    shape: Shape, seed: int, programs: Programs
+) -> None:
+    run = reference(shape, Recipe(seed=seed))
+    host = programs.run_host(log_every=1, seed=seed, **options(shape)).stdout
+    sim = programs.run_sim(log_every=1, seed=seed, **options(shape)).stdout
     assert np.abs(np.array(losses(host)) - np.array(run.losses)).max() < LOSS_TOLERANCE
     assert names(host) == run.samples
     assert sim == host
@@ -119,6 +125,8 @@ def test_another_text_in_another_alphabet(programs: Programs, tmp_path: Path) ->
     assert programs.run_sim(**chosen).stdout == output
 
 
-def test_the_whole_program_on_an_emulated_esp32(esp32_emulator: str, programs: Programs, tmp_path: Path) -> None:
-    """ROM, flash image, data set mapped from flash, UART: the same output as the host's."""
-    pytest.skip("written with the emulator's runner")
+def test_the_whole_program_on_an_emulated_esp32(esp32_emulator: str, programs: Programs) -> None:
+    """From the ROM on: flash image, data set mapped from flash, UART. The same output as the host's."""
+    image = programs.esp32() / "factory.bin"
+    output = emulator.capture_esp32(esp32_emulator, image, until="weights crc32", timeout=RUN_TIMEOUT)
+    assert output.endswith(programs.run_host().stdout)

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 from mgbuild.errors import UserError
@@ -77,6 +79,30 @@ def capture(firmware: Path, dataset: Path, timeout: float, *flags: str) -> subpr
         timeout=timeout,
         check=False,
     )
+
+
+def capture_esp32(program: str, flash: Path, until: str, timeout: float) -> str:
+    """Boot a 4 MB flash image on an emulated ESP32 until a whole line that begins with `until` is printed.
+
+    Returns what UART0 wrote. Works on a copy of the image, for the machine may write to its flash. Raises
+    TimeoutError, with the output so far, when the line has not come after `timeout` seconds.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        console = Path(name, "console.log")
+        copy = shutil.copy(flash, name)
+        words = [program, "-M", "esp32", "-display", "none", "-monitor", "none"]
+        words += ["-serial", f"file:{_quoted(console)}", "-drive", f"file={_quoted(Path(copy))},if=mtd,format=raw"]
+        deadline = time.monotonic() + timeout
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as machine:
+            try:
+                while time.monotonic() < deadline:
+                    output = console.read_text("utf-8", "replace") if console.exists() else ""
+                    if any(line.startswith(until) for line in output.split("\n")[:-1]):
+                        return output
+                    time.sleep(0.1)
+            finally:
+                machine.kill()
+        raise TimeoutError(f"no line {until!r} from {flash} within {timeout:.0f} seconds; it wrote:\n{output}")
 
 
 def _quoted(path: Path) -> str:
