@@ -121,8 +121,7 @@ class Gpt:
         self.parameters = [Value(float(parameter)) for parameter in parameters]
         self.weights = {
             name: [
-                self.parameters[begin : begin + columns]
-                for begin in range(offset, offset + rows * columns, columns)
+                self.parameters[begin : begin + columns] for begin in range(offset, offset + rows * columns, columns)
             ]
             for name, rows, columns, offset in shape.tensors()
         }
@@ -159,9 +158,7 @@ class Gpt:
         return linear(hidden, self.weights[f"layer{layer}.mlp_fc2"])
 
 
-def loss_and_gradients(
-    parameters: Sequence[float], shape: Shape, tokens: list[int]
-) -> tuple[float, list[float]]:
+def loss_and_gradients(parameters: Sequence[float], shape: Shape, tokens: list[int]) -> tuple[float, list[float]]:
     """Mean cross-entropy of a document in nats, and its derivative with respect to each parameter."""
     gpt = Gpt(shape, parameters)
     losses = []

@@ -19,7 +19,7 @@ def characters(texts: Iterable[str]) -> str:
 
 
 class Tokenizer:
-    """Text to tokens and back. A token is a character's index; the last id is BOS, which begins and ends a text."""
+    """Text to tokens and back. A token is a character's index; BOS, the last id, begins and ends a text."""
 
     def __init__(self, characters: str) -> None:
         self.characters = characters

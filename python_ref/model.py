@@ -56,7 +56,7 @@ class Shape:
         return last.offset + last.rows * last.columns
 
     def tensors(self) -> Iterator[Tensor]:
-        """The weight matrices in the order of the parameter vector, which is that of microgpt.py's state_dict."""
+        """The weight matrices in the order of the parameter vector: that of microgpt.py's state_dict."""
         vocab, embd = self.vocab_size, self.n_embd
         sizes = [("wte", vocab, embd), ("wpe", self.block_size, embd), ("lm_head", vocab, embd)]
         for layer in range(self.n_layer):

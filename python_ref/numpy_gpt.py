@@ -89,9 +89,7 @@ def cross_entropy(logits: Array, targets: Sequence[int]) -> tuple[float, Array]:
     return float(np.mean(log_total - shifted[rows, targets])), gradient / len(targets)
 
 
-def adam_step(
-    parameters: Array, first: Array, second: Array, gradients: Array, step: int, rate: float
-) -> None:
+def adam_step(parameters: Array, first: Array, second: Array, gradients: Array, step: int, rate: float) -> None:
     """One Adam step, in place on the parameters and both moments; step counts from 0."""
     first[:] = ADAM_BETA1 * first + (1 - ADAM_BETA1) * gradients
     second[:] = ADAM_BETA2 * second + (1 - ADAM_BETA2) * gradients**2
@@ -155,9 +153,7 @@ def forward(parameters: Array, shape: Shape, inputs: list[int]) -> Trace:
         hidden = relu(mlp_input @ weights[f"layer{layer}.mlp_fc1"].T)
         x = x + hidden @ weights[f"layer{layer}.mlp_fc2"].T
         layers.append(
-            LayerTrace(
-                attention_input, attention_scale, q, k, v, probabilities, mixed, mlp_input, mlp_scale, hidden
-            )
+            LayerTrace(attention_input, attention_scale, q, k, v, probabilities, mixed, mlp_input, mlp_scale, hidden)
         )
     return Trace(inputs, embedding, embedding_scale, layers, x, x @ weights["lm_head"].T)
 

@@ -75,7 +75,8 @@ def train(
     tokenizer = Tokenizer(characters(documents))
     if not documents or shape.vocab_size != tokenizer.vocab_size:
         raise ValueError(
-            f"the vocabulary of {len(documents)} documents is {tokenizer.vocab_size}, the shape's {shape.vocab_size}"
+            f"{len(documents)} documents have a vocabulary of {tokenizer.vocab_size}, "
+            f"the shape is for one of {shape.vocab_size}"
         )
     rng = random.Random(recipe.seed)
     shuffled = list(documents)

@@ -1,8 +1,8 @@
 """Writes and reads tests/vectors: inputs that a float32 holds exactly, and what they give in float64.
 
-One JSON file for each family. In it {"float32": ...} and {"float64": ...} are arrays, the latter rounded to 10
-significant digits; plain lists and numbers are exact. The last bits that NumPy computes differ between
-processors, so a file that agrees with this one's but for rounding is current and is left alone.
+One JSON file for each family. In it {"float32": ...} and {"float64": ...} are arrays, the latter rounded to
+10 significant digits; plain lists and numbers are exact. The last bits that NumPy computes differ between
+processors, so a file that agrees but for rounding with what is computed here is current and is left alone.
 
     python -m python_ref.vectors            writes what is missing or stale
     python -m python_ref.vectors --check    names it instead, and exits with 1 if there is any
@@ -41,7 +41,7 @@ Content = dict[str, Any]
 
 
 def load(name: str, folder: Path = FOLDER) -> Content:
-    """Content of the vector file `name`, for example "matmul"; its arrays are NumPy's, of the type the file says.
+    """Content of the vector file `name`, for example "matmul", with its arrays as NumPy arrays.
 
     Raises OSError when there is no such file.
     """
@@ -201,9 +201,7 @@ def _cross_entropy() -> Content:
         logits = draw(positions, vocabulary, magnitude=magnitude)
         targets = [draw.rng.randrange(vocabulary) for _ in range(positions)]
         loss, d_logits = gpt.cross_entropy(logits, targets)
-        cases.append(
-            {"logits": _single(logits), "targets": targets, "loss": np.array(loss), "d_logits": d_logits}
-        )
+        cases.append({"logits": _single(logits), "targets": targets, "loss": np.array(loss), "d_logits": d_logits})
     return {"about": "loss = mean of -log softmax(logits)[target]; d_logits its gradient", "cases": cases}
 
 
@@ -317,8 +315,8 @@ def _random() -> Content:
             }
         )
     return {
-        "about": "CPython's random.Random(seed), each entry from a fresh one; shuffle: lists 0 .. length - 1, one "
-        "after the other from the same generator; choices: 40 draws of an index with these weights",
+        "about": "CPython's random.Random(seed), each entry from a fresh one; shuffle: lists 0 .. length - 1, "
+        "one after the other from the same generator; choices: 40 draws of an index with these weights",
         "weights": _single(weights),
         "cases": cases,
     }
@@ -336,8 +334,8 @@ def _model(shape: Shape, characters: str, texts: Sequence[str]) -> Content:
             {"text": text, "tokens": tokens, "loss": np.array(loss), "logits": logits, "gradients": gradients}
         )
     return {
-        "about": "loss, logits [positions, vocab_size] and the gradient of every parameter; parameters are wte, "
-        "wpe, lm_head, then for each layer wq, wk, wv, wo, fc1, fc2, each [outputs][inputs]",
+        "about": "loss, logits [positions, vocab_size] and the gradient of every parameter; parameters are "
+        "wte, wpe, lm_head, then for each layer wq, wk, wv, wo, fc1, fc2, each [outputs][inputs]",
         "shape": vars(shape),
         "characters": characters,
         "parameters": _single(parameters),

@@ -26,9 +26,9 @@ static void update(float *w, const float *g, uint32_t length, const struct adam_
 enum density { DENSE, SPARSE }; // SPARSE: mostly zeros, for it went through ReLU
 
 // Gradient and Adam step of w[outputs][inputs] from dy[count][outputs] and x[count][inputs], a few rows at a time.
-static void update_matrix(enum density dy_density, float *w, const float *dy, const float *x, uint32_t outputs,
-                          uint32_t inputs, uint32_t count, const struct adam_step *step) {
-    float *gradient = arena.training.gradients.rows;
+// gradient: scratch of GRADIENT_ROW_FLOATS.
+static void update_matrix(enum density dy_density, float *gradient, float *w, const float *dy, const float *x,
+                          uint32_t outputs, uint32_t inputs, uint32_t count, const struct adam_step *step) {
     const struct matmul_shape shape = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
     const uint32_t rows_at_once = inputs == N_EMBD ? GRADIENT_ROW_FLOATS / N_EMBD : GRADIENT_ROW_FLOATS / N_HIDDEN;
     for (uint32_t row = 0; row < outputs; row += rows_at_once) {
@@ -43,8 +43,9 @@ static void update_matrix(enum density dy_density, float *w, const float *dy, co
 }
 
 static void attend_backward(const struct layer_activations *layer, uint32_t count) {
+    struct activations *activations = &arena.training.activations;
     struct gradients *gradients = &arena.training.gradients;
-    float *scores = gradients->scores[0];
+    float *scores = activations->score_gradients[0];
     const float scale = score_scale();
     for (uint32_t head = 0; head < N_HEAD; ++head) {
         const uint32_t column = head * HEAD_SIZE;
@@ -60,7 +61,7 @@ static void attend_backward(const struct layer_activations *layer, uint32_t coun
         causal_tn(d_values, attention, mixed, count, &value_shape);
         causal_nt(scores, mixed, values, 0, count, &score_shape);
         for (uint32_t t = 0; t < count; ++t) {
-            softmax_backward(gradients->scores[t], layer->attention[head][t], t + 1, scale);
+            softmax_backward(activations->score_gradients[t], layer->attention[head][t], t + 1, scale);
         }
         causal_nn(d_queries, scores, keys, 0, count, &query_shape);
         causal_tn(d_keys, scores, queries, count, &query_shape);
@@ -69,25 +70,27 @@ static void attend_backward(const struct layer_activations *layer, uint32_t coun
 
 static void layer_backward(uint32_t l, uint32_t count, const struct adam_step *step) {
     struct layer_weights *w = &arena.training.weights.layer[l];
-    const struct layer_activations *layer = &arena.training.activations.layer[l];
+    struct activations *activations = &arena.training.activations;
+    const struct layer_activations *layer = &activations->layer[l];
     struct gradients *gradients = &arena.training.gradients;
+    float *rows = activations->gradient_rows;
+    float *branch = activations->branch_gradient[0];
     float *residual = gradients->residual[0];
-    float *branch = gradients->branch[0];
     float *hidden = gradients->hidden[0];
     float *mixed = gradients->attention.mixed[0];
     float *qkv = gradients->attention.qkv[0];
 
     matmul_nn_masked(hidden, residual, w->contract[0], layer->hidden[0], count, &contract_shape);
-    update_matrix(DENSE, w->contract[0], residual, layer->hidden[0], N_EMBD, N_HIDDEN, count, step);
+    update_matrix(DENSE, rows, w->contract[0], residual, layer->hidden[0], N_EMBD, N_HIDDEN, count, step);
     matmul_nn_sparse(branch, hidden, w->expand[0], count, &expand_shape);
-    update_matrix(SPARSE, w->expand[0], hidden, layer->mlp_input[0], N_HIDDEN, N_EMBD, count, step);
+    update_matrix(SPARSE, rows, w->expand[0], hidden, layer->mlp_input[0], N_HIDDEN, N_EMBD, count, step);
     rmsnorm_backward(residual, branch, layer->mlp_input[0], layer->mlp_scale, count, &embedding_norm);
 
     matmul_nn(mixed, residual, w->output[0], count, &output_shape);
-    update_matrix(DENSE, w->output[0], residual, layer->mixed[0], N_EMBD, N_EMBD, count, step);
+    update_matrix(DENSE, rows, w->output[0], residual, layer->mixed[0], N_EMBD, N_EMBD, count, step);
     attend_backward(layer, count);
     matmul_nn(branch, qkv, w->qkv[0], count, &qkv_shape);
-    update_matrix(DENSE, w->qkv[0], qkv, layer->attention_input[0], N_QKV, N_EMBD, count, step);
+    update_matrix(DENSE, rows, w->qkv[0], qkv, layer->attention_input[0], N_QKV, N_EMBD, count, step);
     rmsnorm_backward(residual, branch, layer->attention_input[0], layer->attention_scale, count, &embedding_norm);
 }
 
@@ -95,37 +98,44 @@ static void layer_backward(uint32_t l, uint32_t count, const struct adam_step *s
 // have gradient zero, and their moments decay.
 static void embedding_backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step) {
     struct weights *weights = &arena.training.weights;
-    const struct activations *activations = &arena.training.activations;
-    struct gradients *gradients = &arena.training.gradients;
+    struct activations *activations = &arena.training.activations;
+    float *branch = activations->branch_gradient[0];
     for (uint32_t t = 0; t < BLOCK_SIZE; ++t) {
         for (uint32_t i = 0; i < N_EMBD; ++i) {
-            gradients->branch[t][i] = 0.0f;
+            activations->branch_gradient[t][i] = 0.0f;
         }
     }
-    rmsnorm_backward(gradients->branch[0], gradients->residual[0], activations->embedding[0], activations->embedding_scale, count,
-                     &embedding_norm);
-    update(weights->position_embedding[0], gradients->branch[0], BLOCK_SIZE * N_EMBD, step);
+    embed(tokens, 0, count); // again: cheaper than to keep it
+    rmsnorm_backward(branch, arena.training.gradients.residual[0], activations->residual[0],
+                     activations->embedding_scale, count, &embedding_norm);
+    update(weights->position_embedding[0], branch, BLOCK_SIZE * N_EMBD, step);
 
-    for (uint32_t token = 0; token < VOCAB_SIZE; ++token) {
-        float *gradient = gradients->rows;
-        for (uint32_t i = 0; i < N_EMBD; ++i) {
+    const uint32_t rows_at_once = GRADIENT_ROW_FLOATS / N_EMBD;
+    for (uint32_t token = 0; token < VOCAB_SIZE; token += rows_at_once) {
+        const uint32_t rows = VOCAB_SIZE - token < rows_at_once ? VOCAB_SIZE - token : rows_at_once;
+        float *gradient = activations->gradient_rows;
+        for (uint32_t i = 0; i < rows * N_EMBD; ++i) {
             gradient[i] = 0.0f;
         }
         for (uint32_t t = 0; t < count; ++t) {
-            if (tokens[t] == token) {
-                vector_add(gradient, gradient, gradients->branch[t], N_EMBD);
+            const uint32_t row = (uint32_t)tokens[t] - token;
+            if (row < rows) {
+                float *sum = gradient + row * N_EMBD;
+                vector_add(sum, sum, activations->branch_gradient[t], N_EMBD);
             }
         }
-        update(weights->token_embedding[token], gradient, N_EMBD, step);
+        update(weights->token_embedding[token], gradient, rows * N_EMBD, step);
     }
 }
 
 void backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step) {
     struct weights *weights = &arena.training.weights;
     const struct activations *activations = &arena.training.activations;
+    struct gradients *gradients = &arena.training.gradients;
     const float *logits = activations->logits[0];
-    matmul_nn(arena.training.gradients.residual[0], logits, weights->lm_head[0], count, &lm_head_shape);
-    update_matrix(DENSE, weights->lm_head[0], logits, activations->residual[0], VOCAB_SIZE, N_EMBD, count, step);
+    matmul_nn(gradients->residual[0], logits, weights->lm_head[0], count, &lm_head_shape);
+    update_matrix(DENSE, gradients->gradient_rows, weights->lm_head[0], logits, activations->residual[0], VOCAB_SIZE,
+                  N_EMBD, count, step);
     for (uint32_t l = N_LAYER; l-- > 0;) {
         layer_backward(l, count, step);
     }

@@ -15,15 +15,15 @@ static const struct matmul_shape score_shape = {
 static const struct matmul_shape mix_shape = {
     .columns = HEAD_SIZE, .y_stride = N_EMBD, .x_stride = BLOCK_SIZE, .w_stride = N_QKV};
 
-static void embed(const uint8_t *tokens, uint32_t first, uint32_t count) {
+void embed(const uint8_t *tokens, uint32_t first, uint32_t count) {
     const struct weights *weights = &arena.training.weights;
     struct activations *activations = &arena.training.activations;
     for (uint32_t i = 0; i < count; ++i) {
-        vector_add(activations->embedding[first + i], weights->token_embedding[tokens[i]],
+        vector_add(activations->residual[first + i], weights->token_embedding[tokens[i]],
                    weights->position_embedding[first + i], N_EMBD);
     }
-    float *embedding = activations->embedding[first];
-    rmsnorm(embedding, &activations->embedding_scale[first], embedding, count, &embedding_norm);
+    float *residual = activations->residual[first];
+    rmsnorm(residual, &activations->embedding_scale[first], residual, count, &embedding_norm);
 }
 
 static void attend(struct layer_activations *layer, uint32_t first, uint32_t count) {
@@ -48,11 +48,6 @@ void forward(const uint8_t *tokens, uint32_t first, uint32_t count) {
     float *residual = activations->residual[first];
 
     embed(tokens, first, count);
-    for (uint32_t t = first; t < first + count; ++t) {
-        for (uint32_t i = 0; i < N_EMBD; ++i) {
-            activations->residual[t][i] = activations->embedding[t][i];
-        }
-    }
     for (uint32_t l = 0; l < N_LAYER; ++l) {
         const struct layer_weights *w = &weights->layer[l];
         struct layer_activations *layer = &activations->layer[l];

@@ -47,30 +47,33 @@ struct layer_activations {
     float hidden[BLOCK_SIZE][N_HIDDEN];
 };
 
-struct activations {
-    float embedding[BLOCK_SIZE][N_EMBD];
-    float embedding_scale[BLOCK_SIZE];
-    float residual[BLOCK_SIZE][N_EMBD];
-    struct layer_activations layer[N_LAYER];
-    float logits[BLOCK_SIZE][VOCAB_SIZE]; // then probabilities, then their gradient, in place
-};
-
 #define GRADIENT_ROW_FLOATS (12 * N_EMBD) // whole weight rows: 12 of N_EMBD, or 3 of N_HIDDEN
 
-// Gradients of activations, and of the few weight rows that are being updated. No array holds the weights' gradient.
+// The forward pass, and what the backward pass puts in the place of what it has used up.
+struct activations {
+    float embedding_scale[BLOCK_SIZE];
+    struct layer_activations layer[N_LAYER];
+    union {
+        float residual[BLOCK_SIZE][N_EMBD];
+        float score_gradients[BLOCK_SIZE][BLOCK_SIZE]; // of one head
+        float gradient_rows[GRADIENT_ROW_FLOATS];      // of the weights that are being updated
+    };
+    union {
+        float logits[BLOCK_SIZE][VOCAB_SIZE]; // then probabilities, then their gradient, in place
+        float branch_gradient[BLOCK_SIZE][N_EMBD];
+    };
+};
+
+// Gradients of activations. No array holds the weights' gradient.
 struct gradients {
     float residual[BLOCK_SIZE][N_EMBD];
-    float branch[BLOCK_SIZE][N_EMBD];
-    union { // of the MLP, then of attention
+    union { // scratch for lm_head's rows, then of the MLP, then of attention
+        float gradient_rows[GRADIENT_ROW_FLOATS];
         float hidden[BLOCK_SIZE][N_HIDDEN];
         struct {
             float qkv[BLOCK_SIZE][N_QKV];
             float mixed[BLOCK_SIZE][N_EMBD];
         } attention;
-    };
-    union { // of one head's scores, then of weight rows
-        float scores[BLOCK_SIZE][BLOCK_SIZE];
-        float rows[GRADIENT_ROW_FLOATS];
     };
 };
 
@@ -96,6 +99,9 @@ void forward(const uint8_t *tokens, uint32_t first, uint32_t count);
 
 // Turns the logits of positions 0 .. count - 1 into the gradient of their mean cross-entropy and returns that mean, in nats.
 float cross_entropy(const uint8_t *targets, uint32_t count);
+
+// The first step of forward(): the residual stream of positions first .. first + count - 1 before the first layer.
+void embed(const uint8_t *tokens, uint32_t first, uint32_t count);
 
 struct adam_step;
 

@@ -99,7 +99,7 @@ struct adam_step {
     float exact_below;    // second moments under this take the exact formula
 };
 
-// Adam on length weights with gradient g. Let s be the new second moment.
+// Adam on length weights with gradient g. Let s be the new second moment, compared with exact_below as an integer, by its bits.
 //   s >= exact_below   w + (((first * scaled_rate) * y) * ((e + A)^2 + B)) * (e + C), last step fused, where y = rsqrt_seed(s),
 //                      e = (lifted_epsilon + s * y) * y: the cubic of math32.h for s + 2 epsilon sqrt(s)
 //   0 < s              w - (rate * first) * reciprocal32(sqrt32(s) + epsilon), last step fused

@@ -1,0 +1,75 @@
+"""The console's number formats against Python's, which microgpt.py prints with."""
+
+import ctypes
+import subprocess
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+STUB = """
+#include "board/board.h"
+static char text[256];
+static uint32_t length;
+void board_console_write(const char *bytes, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) text[length++] = bytes[i];
+}
+const char *taken(void) { text[length] = 0; length = 0; return text; }
+"""
+
+Print = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Print:
+    """Function that calls a print function of src_c/app/console.c and returns what it wrote."""
+    folder = tmp_path_factory.mktemp("console")
+    (folder / "stub.c").write_text(STUB)
+    sources = [ROOT / "src_c/app/console.c", ROOT / "src_c/math/math32.c", folder / "stub.c"]
+    words = ["gcc", "-std=c17", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'src_c'}", "-o", "console.so", *sources, "-lm"]
+    subprocess.run(words, cwd=folder, check=True)
+    library = ctypes.CDLL(str(folder / "console.so"))
+    library.taken.restype = ctypes.c_char_p
+
+    def call(name: str, *arguments: object) -> str:
+        getattr(library, name)(*arguments)
+        return library.taken().decode()
+
+    return call
+
+
+@given(st.floats(min_value=0, max_value=2**27, exclude_max=True, width=32))
+def test_four_decimals_round_as_python_rounds(printed: Print, value: float) -> None:
+    assert printed("print_fixed4", ctypes.c_float(value)) == f"{value:.4f}"
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, 1e-45, 1e-5, 4.9999e-5, 0.00005, 0.03125, 0.09375, 0.99995, 0.99996, 1.5, 9.99996, 99.99999, 3.36597]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_four_decimals_at_ties_and_carries(printed: Print, value: float, sign: int) -> None:
+    value = float(np.float32(sign * value))
+    assert printed("print_fixed4", ctypes.c_float(value)) == f"{value:.4f}"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_loss_that_is_no_number_says_so(printed: Print, value: str) -> None:
+    assert printed("print_fixed4", ctypes.c_float(float(value))) == value
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+def test_integers_are_aligned_as_python_aligns(printed: Print, value: int, width: int) -> None:
+    assert printed("print_unsigned", ctypes.c_uint32(value), ctypes.c_uint32(width)) == f"{value:{width}d}"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_checksums_have_eight_digits(printed: Print, value: int) -> None:
+    assert printed("print_hex", ctypes.c_uint32(value)) == f"{value:08x}"
+
+
+@given(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+def test_characters_come_out_as_utf8(printed: Print, character: str) -> None:
+    assert printed("print_character", ctypes.c_uint32(ord(character))) == character
