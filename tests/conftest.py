@@ -81,6 +81,10 @@ class Programs:
         """Paths of the ELF for the emulated core and of its data set image."""
         return self._build("sim/firmware.elf", **options), self.dataset(**options)
 
+    def kernel_runner(self, **options: object) -> Path:
+        """Path of the ELF that calls kernels on the emulated core; see kernels.py."""
+        return self._build("sim/kernel_runner.elf", **options)
+
     def esp32(self, **options: object) -> Path:
         """Folder of the firmware for the ESP32: firmware.elf, firmware.bin, dataset.bin, factory.bin, memory.json."""
         return self._build("esp32/factory.bin", **options).parent

@@ -36,12 +36,20 @@ def find_esp32() -> str | None:
     return None
 
 
-def command(program: str, firmware: Path, dataset: Path) -> list[str]:
-    """Command line that runs `firmware` (ELF) with `dataset` in the core's memory; more flags may follow.
+def command(program: str, firmware: Path, dataset: Path | None = None) -> list[str]:
+    """Command line that runs `firmware` (ELF) with `dataset`, if any, in the core's memory; more flags may follow.
 
     The generic loader starts the core at the ELF's entry point, which -kernel would not. Raises UserError
     when the firmware is not one for this board, or the data set runs over the end of memory.
     """
+    words = [
+        program,
+        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{MEMORY_BYTES >> 20}"),
+        *("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting"),
+        *("-device", f"loader,file={_quoted(firmware)},cpu-num=0"),
+    ]
+    if dataset is None:
+        return words
     from mgbuild.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
 
     address = absolute_symbols(firmware).get(DATASET_SYMBOL)
@@ -50,13 +58,7 @@ def command(program: str, firmware: Path, dataset: Path) -> list[str]:
     excess = address + dataset.stat().st_size - MEMORY_BYTES
     if excess > 0:
         raise UserError(f"{dataset} is {excess:,} bytes too large for the emulated core; use a shorter text")
-    return [
-        program,
-        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{MEMORY_BYTES >> 20}"),
-        *("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting"),
-        *("-device", f"loader,file={_quoted(firmware)},cpu-num=0"),
-        *("-device", f"loader,file={_quoted(dataset)},addr={address:#x},force-raw=on"),
-    ]
+    return [*words, "-device", f"loader,file={_quoted(dataset)},addr={address:#x},force-raw=on"]
 
 
 def run(firmware: Path, dataset: Path) -> int:

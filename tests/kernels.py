@@ -1,0 +1,94 @@
+"""Calls of kernels (src_c/kernels/kernels.h) as data, carried out by the host library or on the emulated core."""
+
+import ctypes
+import re
+import struct
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conftest import ROOT
+from mgbuild import emulator
+
+KERNELS = re.findall(r"^KERNEL\((\w+)\)$", (ROOT / "src_c/kernel_runner/kernels.inc").read_text(), re.MULTILINE)
+ARGUMENTS = 6
+RUN_TIMEOUT = 60
+
+
+@dataclass
+class Call:
+    """One kernel with its arguments: int, np.float32, or an array of 32-bit elements that is passed by address."""
+
+    kernel: str
+    arguments: Sequence[Any]
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        return [argument for argument in self.arguments if isinstance(argument, np.ndarray)]
+
+
+def matmul_shape(columns: int, depth: int, y_stride: int, x_stride: int, w_stride: int) -> np.ndarray:
+    """struct matmul_shape."""
+    return np.array([columns, depth, y_stride, x_stride, w_stride], np.uint32)
+
+
+def rmsnorm_shape(width: int) -> np.ndarray:
+    """struct rmsnorm_shape."""
+    return np.array([width, np.float32(1 / width).view(np.uint32)], np.uint32)
+
+
+def run_host(library: ctypes.CDLL, call: Call) -> list[np.ndarray]:
+    """Carry out a call on copies of its arrays; returns them as the kernel left them."""
+    arrays = []
+    words: list[Any] = []
+    for argument in call.arguments:
+        if isinstance(argument, np.ndarray):
+            arrays.append(argument.copy())
+            words.append(ctypes.c_void_p(arrays[-1].ctypes.data))
+        elif isinstance(argument, np.float32):
+            words.append(ctypes.c_float(float(argument)))
+        else:
+            words.append(ctypes.c_uint32(argument))
+    getattr(library, call.kernel)(*words)
+    return arrays
+
+
+def run_core(runner: Path, calls: Sequence[Call], folder: Path) -> list[list[np.ndarray]]:
+    """Carry out calls on the emulated core, in one run; returns each call's arrays as the kernel left them."""
+    words = [struct.pack("<I", len(calls))]
+    for call in calls:
+        words.append(struct.pack("<I", KERNELS.index(call.kernel)))
+        for argument in [*call.arguments, *[0] * (ARGUMENTS - len(call.arguments))]:
+            if isinstance(argument, np.ndarray):
+                words.append(struct.pack("<II", 1, argument.size))
+            elif isinstance(argument, np.float32):
+                words.append(struct.pack("<If", 0, argument))
+            else:
+                words.append(struct.pack("<II", 0, argument))
+        words += [array.tobytes() for array in call.arrays]
+    (folder / "calls.bin").write_bytes(b"".join(words))
+    (folder / "results.bin").unlink(missing_ok=True)
+    result = subprocess.run(
+        emulator.command(emulator.find(), runner),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT,
+        check=False,
+    )
+    assert result.returncode == 0, f"kernel runner: status {result.returncode}\n{result.stdout}{result.stderr}"
+    image = (folder / "results.bin").read_bytes()
+    results = []
+    offset = 4
+    for call in calls:
+        offset += 4 + 8 * ARGUMENTS
+        arrays = []
+        for array in call.arrays:
+            arrays.append(np.frombuffer(image, array.dtype, array.size, offset).reshape(array.shape))
+            offset += array.nbytes
+        results.append(arrays)
+    return results
