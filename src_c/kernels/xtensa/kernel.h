@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What every kernel in this folder begins and ends with, and the layout of the structs that kernels.h declares.
+#ifndef XTENSA_KERNEL_H
+#define XTENSA_KERNEL_H
+
+#define FUNCTION(name) \
+    .section .text.name, "ax"; \
+    .align 4; \
+    .global name; \
+    .type name, @function; \
+    name:
+
+#define END_FUNCTION(name) .size name, . - name
+
+// struct matmul_shape
+#define SHAPE_COLUMNS 0
+#define SHAPE_DEPTH 4
+#define SHAPE_Y_STRIDE 8
+#define SHAPE_X_STRIDE 12
+#define SHAPE_W_STRIDE 16
+
+// Stack frame of the products (rows.h)
+#define FRAME_ROWS 0
+#define FRAME_Y 4
+#define FRAME_COLUMNS 8
+#define FRAME_Y_STRIDE 12
+#define FRAME_X_STRIDE 16
+#define FRAME_W_STRIDE 20
+#define FRAME_W 24
+#define FRAME_BYTES 48 // with the 16 bytes of the caller's registers
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// matmul_nt, matmul_nt_add: y = x w^T, the forward product.       twin: portable/matmul.c    contract: kernels.h
+//
+// in     a2=y a3=x a4=w a5=rows a6=shape
+// live   a3-a6=x of rows 0-3  a7 a8 a9 a6=w of columns 0-3 (a single row: 4-7 in a4 a5 a11 a14)
+//        a10=from the end of a tile's w to the next tile's  a13=steps  a15=bytes of a row of x that is summed
+// uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
+// order  one chain for each output, ascending; 12 of them in flight
+#include "kernels/xtensa/kernel.h"
+
+#define LOAD_X0(f) lsip f, a3, 4
+#define LOAD_X1(f) lsip f, a4, 4
+#define LOAD_X2(f) lsip f, a5, 4
+#define LOAD_X3(f) lsip f, a6, 4
+#define LOAD_W0(f) lsip f, a7, 4
+#define LOAD_W1(f) lsip f, a8, 4
+#define LOAD_W2(f) lsip f, a9, 4
+#define LOAD_W3(f) lsip f, a6, 4
+#define LOAD_W4(f) lsip f, a4, 4
+#define LOAD_W5(f) lsip f, a5, 4
+#define LOAD_W6(f) lsip f, a11, 4
+#define LOAD_W7(f) lsip f, a14, 4
+#include "kernels/xtensa/tiles.h"
+
+.macro begin_rows rows
+    l32i    a14, a1, FRAME_X_STRIDE
+    l32i    a7, a1, FRAME_W
+    .if \rows > 1
+    add     a4, a3, a14
+    .endif
+    .if \rows > 2
+    add     a5, a4, a14
+    .endif
+    .if \rows > 3
+    add     a6, a5, a14
+    .endif
+.endm
+
+// a7 is the first column's w.
+.macro begin_columns columns
+    l32i    a10, a1, FRAME_W_STRIDE
+    .if \columns > 1
+    add     a8, a7, a10
+    add     a9, a8, a10
+    .endif
+    .if \columns > 3
+    add     a6, a9, a10
+    .endif
+    .if \columns > 4
+    add     a4, a6, a10
+    add     a5, a4, a10
+    add     a11, a5, a10
+    add     a14, a11, a10
+    .endif
+    .if \columns == 3
+    addx2   a10, a10, a10
+    .endif
+    .if \columns == 4
+    slli    a10, a10, 2
+    .endif
+    .if \columns == 8
+    slli    a10, a10, 3
+    .endif
+    sub     a10, a10, a15
+.endm
+
+// Each pointer stands behind its row: x goes back, w on to the next columns.
+.macro end_tile rows, columns
+    sub     a3, a3, a15
+    .if \rows > 1
+    sub     a4, a4, a15
+    .endif
+    .if \rows > 2
+    sub     a5, a5, a15
+    .endif
+    .if \rows > 3
+    sub     a6, a6, a15
+    .endif
+    add     a7, a7, a10
+    .if \columns > 1
+    add     a8, a8, a10
+    add     a9, a9, a10
+    .endif
+    .if \columns > 3
+    add     a6, a6, a10
+    .endif
+    .if \columns > 4
+    add     a4, a4, a10
+    add     a5, a5, a10
+    add     a11, a11, a10
+    add     a14, a14, a10
+    .endif
+.endm
+
+.macro next_rows rows
+    l32i    a14, a1, FRAME_X_STRIDE
+    .rept \rows
+    add     a3, a3, a14
+    .endr
+.endm
+
+#include "kernels/xtensa/rows.h"
+
+.macro product_nt start
+    entry   a1, FRAME_BYTES
+    l32i    a7, a6, SHAPE_COLUMNS
+    l32i    a13, a6, SHAPE_DEPTH
+    l32i    a8, a6, SHAPE_Y_STRIDE
+    l32i    a9, a6, SHAPE_X_STRIDE
+    l32i    a10, a6, SHAPE_W_STRIDE
+    slli    a15, a13, 2
+    .ifc \start, product
+    addi    a13, a13, -1
+    .endif
+    slli    a8, a8, 2
+    slli    a9, a9, 2
+    slli    a10, a10, 2
+    s32i    a5, a1, FRAME_ROWS
+    s32i    a2, a1, FRAME_Y
+    s32i    a7, a1, FRAME_COLUMNS
+    s32i    a8, a1, FRAME_Y_STRIDE
+    s32i    a9, a1, FRAME_X_STRIDE
+    s32i    a10, a1, FRAME_W_STRIDE
+    s32i    a4, a1, FRAME_W
+    mov     a14, a5
+    all_rows \start, 4
+.endm
+
+FUNCTION(matmul_nt)
+    product_nt product
+END_FUNCTION(matmul_nt)
+
+FUNCTION(matmul_nt_add)
+    product_nt y
+END_FUNCTION(matmul_nt_add)
