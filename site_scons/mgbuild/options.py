@@ -112,8 +112,6 @@ def _build_folder(text: str) -> Path:
     return path
 
 
-_KERNELS = _choice("portable", later=("asm",))
-
 MODEL, RUN, BUILD, OTHER = "the model", "the run", "the build", "other commands"
 BUILD_FOLDER_TAG = "CACHEDIR.TAG"
 BUILD_FOLDER_MARK = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be built again.\n"
@@ -132,7 +130,7 @@ OPTIONS = (
     Option("log_every", "100", _whole(1, 10_000_000), "print the first, every N-th and the last step", RUN),
     Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
     Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
-    Option("kernels", "portable", _KERNELS, "portable (asm is not available yet)", BUILD),
+    Option("kernels", "asm", _choice("asm", "portable"), "of sim and esp32: asm or portable; host has portable", BUILD),
     Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD),
     Option("k", "", str, "scons test: run the tests that match this pytest expression", OTHER),
     Option("port", "", str, "scons flash, monitor, erase: serial port of the board", OTHER),

@@ -81,7 +81,7 @@ void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct
 void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
                       const struct rmsnorm_shape *shape);
 
-// x = max(0, x), in place; what is not greater than zero becomes +0.
+// x = max(0, x), in place; what has its sign bit set becomes +0.
 void relu(float *x, uint32_t length);
 
 // y = a + b. y may be a or b.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/kernels.h"
+#include "math/math32.h"
 
 void relu(float *x, uint32_t length) {
     for (uint32_t i = 0; i < length; ++i) {
-        x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+        x[i] = float_bits(x[i]) >> 31 ? 0.0f : x[i];
     }
 }
 

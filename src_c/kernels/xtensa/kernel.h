@@ -19,6 +19,14 @@
 #define SHAPE_X_STRIDE 12
 #define SHAPE_W_STRIDE 16
 
+// Bits of constants of math/math32.h; the tests of equal bits tie them to it.
+#define RSQRT_SEED_BITS 0x5f200000
+#define RSQRT_SCALE_BITS 0xbf31b195
+#define RSQRT_A_BITS 0xbf2ac38b
+#define RSQRT_B_BITS 0x3fa7d88f
+#define RSQRT_C_BITS 0xc000c4cb
+#define RECIPROCAL_SEED_BITS 0x7ef311c7
+
 // Stack frame of the products (rows.h)
 #define FRAME_ROWS 0
 #define FRAME_Y 4

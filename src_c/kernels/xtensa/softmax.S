@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// softmax, softmax_backward.                                     twin: portable/softmax.c    contract: kernels.h
+//
+// softmax     in     a2=x a3=length a4=bits of scale a5=bits of weight
+//             live   a6=x of this pass  a7 a8 a9=bits  a10=constants
+//                    f0 f2=argument, then remainder r  f1 f3=shifted  f4-f6=polynomial, handed on between two elements
+//                    f7=greatest f8=scale f9=EXP_LOWEST f10=log2(e) f11=2^23 * 1.5 f12 f13=ln 2 f14=highest coefficient f15=1
+//             order  greatest; e^x, two side by side; sum; product. 3 + 27 + 2 + 3 instructions for an element, 59 for a row
+// softmax_backward   in a2=dy a3=y a4=length a5=bits of scale        9 instructions for an element, 11 for a row
+// uses   f0-f15, b0, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
+#include "kernels/xtensa/kernel.h"
+
+    .section .text.softmax, "ax"
+    .align 4
+.Lexp_constants: // of exp32 in math/math32.h, at these offsets
+#define LOWEST 0
+#define LOG2_E 4
+#define ROUND_TO_INTEGER 8
+#define LN2_HIGH 12
+#define LN2_LOW 16 // negative in the sum
+#define COEFFICIENT_6 20
+#define COEFFICIENT_5 24
+#define COEFFICIENT_4 28
+#define COEFFICIENT_3 32
+    .4byte  0xc2a00000
+    .4byte  0x3fb8aa3b
+    .4byte  0x4b400000
+    .4byte  0x3f317218
+    .4byte  0x3102e308
+    .4byte  0x3ab6dade
+    .4byte  0x3c091e3c
+    .4byte  0x3d2aaa2e
+    .4byte  0x3e2aaa47
+.Lconstants_address:
+    .4byte  .Lexp_constants
+.Lreciprocal_seed:
+    .4byte  RECIPROCAL_SEED_BITS
+
+// Shifts the argument in \r to its remainder; \shifted keeps the exponent in its low bits. Changes \n.
+.macro reduce r, shifted, n
+    madd.s  \shifted, \r, f10
+    sub.s   \n, \shifted, f11
+    msub.s  \r, \n, f12
+    madd.s  \r, \n, f13
+.endm
+
+FUNCTION(softmax)
+    entry   a1, 32
+    l32r    a10, .Lconstants_address
+    mov     a6, a2
+    lsip    f7, a6, 4
+    addi    a7, a3, -1
+    loopnez a7, .Lgreatest
+    lsip    f0, a6, 4
+    olt.s   b0, f7, f0
+    movt.s  f7, f0, b0
+.Lgreatest:
+    wfr     f8, a4
+    lsi     f9, a10, LOWEST
+    lsi     f10, a10, LOG2_E
+    lsi     f11, a10, ROUND_TO_INTEGER
+    lsi     f12, a10, LN2_HIGH
+    lsi     f13, a10, LN2_LOW
+    lsi     f14, a10, COEFFICIENT_6
+    const.s f15, 1
+    mov     a6, a2
+    srli    a7, a3, 1
+    loopnez a7, .Lpairs
+    lsi     f0, a6, 0
+    lsi     f2, a6, 4
+    sub.s   f0, f0, f7
+    sub.s   f2, f2, f7
+    lsi     f1, a10, ROUND_TO_INTEGER
+    lsi     f3, a10, ROUND_TO_INTEGER
+    mul.s   f0, f0, f8
+    mul.s   f2, f2, f8
+    lsi     f4, a10, COEFFICIENT_5
+    lsi     f6, a10, COEFFICIENT_5
+    olt.s   b0, f0, f9
+    olt.s   b1, f2, f9
+    movt.s  f0, f9, b0
+    movt.s  f2, f9, b1
+    madd.s  f1, f0, f10
+    madd.s  f3, f2, f10
+    sub.s   f5, f1, f11
+    msub.s  f0, f5, f12
+    madd.s  f0, f5, f13
+    sub.s   f5, f3, f11
+    msub.s  f2, f5, f12
+    madd.s  f2, f5, f13
+    madd.s  f4, f0, f14
+    lsi     f5, a10, COEFFICIENT_4
+    madd.s  f6, f2, f14
+    rfr     a8, f1
+    madd.s  f5, f0, f4
+    lsi     f4, a10, COEFFICIENT_4
+    rfr     a9, f3
+    madd.s  f4, f2, f6
+    lsi     f6, a10, COEFFICIENT_3
+    slli    a8, a8, 23
+    madd.s  f6, f0, f5
+    lsi     f5, a10, COEFFICIENT_3
+    slli    a9, a9, 23
+    madd.s  f5, f2, f4
+    const.s f4, 3
+    mul.s   f1, f0, f0
+    madd.s  f4, f0, f6
+    const.s f6, 3
+    mul.s   f3, f2, f2
+    madd.s  f6, f2, f5
+    madd.s  f0, f1, f4
+    madd.s  f2, f3, f6
+    add.s   f0, f0, f15
+    add.s   f2, f2, f15
+    rfr     a7, f0
+    add     a8, a8, a7
+    rfr     a7, f2
+    add     a9, a9, a7
+    s32i    a8, a6, 0
+    s32i    a9, a6, 4
+    addi    a6, a6, 8
+.Lpairs:
+    extui   a7, a3, 0, 1
+    beqz    a7, .Lexponentials
+    lsi     f0, a6, 0
+    sub.s   f0, f0, f7
+    lsi     f1, a10, ROUND_TO_INTEGER
+    mul.s   f0, f0, f8
+    olt.s   b0, f0, f9
+    movt.s  f0, f9, b0
+    reduce  f0, f1, f5
+    lsi     f4, a10, COEFFICIENT_5
+    madd.s  f4, f0, f14
+    lsi     f5, a10, COEFFICIENT_4
+    madd.s  f5, f0, f4
+    lsi     f4, a10, COEFFICIENT_3
+    madd.s  f4, f0, f5
+    const.s f5, 3
+    madd.s  f5, f0, f4
+    rfr     a8, f1
+    mul.s   f1, f0, f0
+    madd.s  f0, f1, f5
+    add.s   f0, f0, f15
+    slli    a8, a8, 23
+    rfr     a7, f0
+    add     a8, a8, a7
+    s32i    a8, a6, 0
+.Lexponentials:
+    mov     a6, a2
+    lsip    f0, a6, 4
+    addi    a7, a3, -1
+    loopnez a7, .Lsum
+    lsip    f1, a6, 4
+    add.s   f0, f0, f1
+.Lsum:
+    rfr     a7, f0
+    l32r    a8, .Lreciprocal_seed
+    sub     a8, a8, a7
+    wfr     f1, a8
+    .rept 4
+    const.s f2, 1
+    msub.s  f2, f0, f1
+    madd.s  f1, f1, f2
+    .endr
+    wfr     f2, a5
+    mul.s   f1, f2, f1
+    loopnez a3, .Lproducts
+    lsi     f0, a2, 0
+    mul.s   f0, f0, f1
+    ssip    f0, a2, 4
+.Lproducts:
+    retw
+END_FUNCTION(softmax)
+
+FUNCTION(softmax_backward)
+    entry   a1, 32
+    mov     a6, a2
+    mov     a7, a3
+    lsip    f0, a6, 4
+    lsip    f1, a7, 4
+    wfr     f3, a5
+    mul.s   f2, f0, f1
+    addi    a8, a4, -1
+    loopnez a8, .Ldot
+    lsip    f0, a6, 4
+    lsip    f1, a7, 4
+    madd.s  f2, f0, f1
+.Ldot:
+    loopnez a4, .Lgradients
+    lsi     f0, a2, 0
+    lsip    f1, a3, 4
+    sub.s   f0, f0, f2
+    mul.s   f0, f0, f1
+    mul.s   f0, f0, f3
+    ssip    f0, a2, 4
+.Lgradients:
+    retw
+END_FUNCTION(softmax_backward)
