@@ -17,7 +17,7 @@ class AdamStep(Structure):
 
     _fields_ = [
         (name, c_float)
-        for name in ("beta1", "beta2", "rate", "epsilon", "scaled_rate", "lifted_epsilon", "exact_below")
+        for name in ("gradient_scale", "first_decay", "rate", "epsilon", "scaled_rate", "lifted_epsilon", "exact_below")
     ]
 
 
@@ -32,6 +32,7 @@ class Learner:
         library.trainer_sample.argtypes = [c_void_p, c_void_p, c_float]
         library.trainer_sample.restype = c_uint32
         library.cross_entropy.restype = c_float
+        library.cross_entropy.argtypes = [c_void_p, c_uint32, c_float]
         library.backward.argtypes = [c_void_p, c_uint32, POINTER(AdamStep)]
         self._trainer = ctypes.create_string_buffer(TRAINER_BYTES)
         self._image = ctypes.create_string_buffer(dataset.read_bytes())
@@ -63,7 +64,7 @@ class Learner:
         count = len(inputs)
         input_bytes = (c_uint8 * count)(*inputs)
         self._library.forward(input_bytes, 0, count)
-        loss = self._library.cross_entropy((c_uint8 * count)(*targets), count)
+        loss = self._library.cross_entropy((c_uint8 * count)(*targets), count, 1.0)
         self._library.backward(input_bytes, count, ctypes.byref(AdamStep(exact_below=float("inf"), epsilon=1.0)))
         assert np.array_equal(self.weights, parameters), "a step of rate zero must leave the weights alone"
         return loss, self.first_moment.copy()

@@ -220,26 +220,31 @@ def test_relu_equals_the_vectors_and_makes_no_negative_zero(run: Run) -> None:
     assert not np.signbit(y).any()
 
 
-def test_vectors_are_added_in_place_and_not(run: Run) -> None:
+def test_vectors_are_added_and_zeroed(run: Run) -> None:
     a, b = draw(13), draw(13, seed=1)
     assert np.array_equal(run("vector_add", np.zeros(13, np.float32), a, b, 13)[0], a + b)
+    zeroed = run("vector_zero", a, 11)[0]
+    assert not zeroed[:11].any() and np.array_equal(zeroed[11:], a[11:])
 
 
-def adam_constants(step: int, rate: float) -> np.ndarray:
-    """struct adam_step as core/adam.c derives it, in float64; step counts from 0."""
+GROWTH = ADAM_BETA2**-0.5  # of the unit of gradients and moments, from step to step
+
+
+def adam_constants(step: int, rate: float, unit: float = 1) -> np.ndarray:
+    """struct adam_step as core/adam.c derives it, in float64; step counts from 0, unit is that of its gradients."""
     first = (1 - ADAM_BETA1 ** (step + 1)) / (1 - ADAM_BETA1)
     root = ((1 - ADAM_BETA2 ** (step + 1)) / (1 - ADAM_BETA2)) ** 0.5
     scaled = rate * root / first
-    epsilon = ADAM_EPSILON * root
+    epsilon = ADAM_EPSILON * root * unit
     rsqrt_scale, rsqrt_root_e, fast_ratio = -float.fromhex("0x1.63632ap-1"), 0.8923, 1e4
     constants = AdamStep(
-        ADAM_BETA1,
-        ADAM_BETA2,
-        scaled,
-        epsilon,
-        -scaled * rsqrt_scale,
-        2 * rsqrt_root_e * epsilon,
-        (fast_ratio * epsilon) ** 2,
+        gradient_scale=unit,
+        first_decay=ADAM_BETA1 * GROWTH,
+        rate=scaled,
+        epsilon=epsilon,
+        scaled_rate=-scaled * rsqrt_scale,
+        lifted_epsilon=2 * rsqrt_root_e * epsilon,
+        exact_below=(fast_ratio * epsilon) ** 2,
     )
     return np.frombuffer(bytes(constants), np.float32)
 
@@ -252,19 +257,22 @@ ADAM_TOLERANCE = 3e-6
 @pytest.mark.parametrize("case", vectors.load("adam")["cases"], ids=lambda case: str(case["first_step"]))
 def test_adam_equals_the_vectors_from_zero_and_tiny_moments(case: dict[str, Any], run: Run) -> None:
     w = case["w"]
-    first = (case["first"] / (1 - ADAM_BETA1)).astype(np.float32)
-    second = (case["second"] / (1 - ADAM_BETA2)).astype(np.float32)
+    first = (case["first"] / (1 - ADAM_BETA1) / GROWTH).astype(np.float32)
+    second = (case["second"] / (1 - ADAM_BETA2) / GROWTH**2).astype(np.float32)
+    after = case["after"]
     for index, (gradient, rate) in enumerate(zip(case["gradients"], case["rates"], strict=True)):
-        constants = adam_constants(case["first_step"] + index, rate)
-        w, first, second = run("adam_update", w, first, second, gradient, len(w), constants)[:3]
+        unit = GROWTH**index
+        constants = adam_constants(case["first_step"] + index, rate, unit)
+        scaled = (gradient * unit).astype(np.float32)
+        w, first, second = run("adam_update", w, first, second, scaled, len(w), constants)[:3]
         assert np.isfinite(w).all()
         travelled = rate * 4 * (index + 1)  # no step of Adam is longer than a few rates
-        after = case["after"]
         tolerance = (index + 1) * EPSILON * np.abs(w) + ADAM_TOLERANCE * travelled
         assert (np.abs(w - after["w"][index]) <= tolerance).all()
         largest = np.maximum(np.abs(case["gradients"]).max(axis=0), np.abs(case["first"]))
-        assert (np.abs(first * (1 - ADAM_BETA1) - after["first"][index]) <= 8 * EPSILON * largest + 1e-30).all()
-        np.testing.assert_allclose(second * (1 - ADAM_BETA2), after["second"][index], rtol=2e-6, atol=1e-42)
+        difference = np.abs(first * (1 - ADAM_BETA1) / unit - after["first"][index])
+        assert (difference <= 12 * EPSILON * largest + 1e-30).all()
+        np.testing.assert_allclose(second * (1 - ADAM_BETA2) / unit**2, after["second"][index], rtol=2e-6, atol=1e-42)
 
 
 def test_one_adam_step_over_all_magnitudes_of_the_gradient(run: Run) -> None:

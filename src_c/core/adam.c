@@ -3,21 +3,55 @@
 
 #include "math/math32.h"
 
+// 1 / sqrt(ADAM_BETA2) and what it lacks in float32
+#define SCALE_GROWTH 0x1.014a28p+0f
+#define SCALE_GROWTH_REST 0x1.07902ep-25f
+
+struct adam_schedule adam_begin(void) { return (struct adam_schedule){.gradient_scale = 1.0f}; }
+
+static void grow_scale(struct adam_schedule *schedule) {
+    const float scale = schedule->gradient_scale;
+    const float product = scale * SCALE_GROWTH;
+    const float lost = FMA32(scale, SCALE_GROWTH, -product);
+    const float rest = FMA32(schedule->scale_rest, SCALE_GROWTH, FMA32(scale, SCALE_GROWTH_REST, lost));
+    schedule->gradient_scale = product + rest;
+    schedule->scale_rest = (product - schedule->gradient_scale) + rest;
+}
+
 struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32_t steps, float learning_rate) {
-    schedule->first_weight = FMA32(schedule->first_weight, ADAM_BETA1, 1.0f);
-    schedule->second_weight = FMA32(schedule->second_weight, ADAM_BETA2, 1.0f);
+    const float scale = schedule->gradient_scale;
+    const float first_decay = ADAM_BETA1 * SCALE_GROWTH;
+    schedule->first_weight = FMA32(schedule->first_weight, first_decay, scale);
+    schedule->second_weight = FMA32(scale, scale, schedule->second_weight);
+    grow_scale(schedule);
+
     const float root = sqrt32(schedule->second_weight);
     const float step_rate = learning_rate * divide32((float)(steps - step), (float)steps);
     const float rate = divide32(step_rate * root, schedule->first_weight);
     const float epsilon = ADAM_EPSILON * root;
     const float exact_root = ADAM_FAST_RATIO * epsilon;
     return (struct adam_step){
-        .beta1 = ADAM_BETA1,
-        .beta2 = ADAM_BETA2,
+        .gradient_scale = scale,
+        .first_decay = first_decay,
         .rate = rate,
         .epsilon = epsilon,
         .scaled_rate = -rate * RSQRT_SCALE,
         .lifted_epsilon = 2.0f * RSQRT_ROOT_E * epsilon,
         .exact_below = exact_root * exact_root,
     };
+}
+
+void adam_rescale(struct adam_schedule *schedule, float *first, float *second, uint32_t length) {
+    if (schedule->gradient_scale < ADAM_SCALE_LIMIT) {
+        return;
+    }
+    const float factor = 1.0f / ADAM_SCALE_LIMIT;
+    schedule->gradient_scale *= factor;
+    schedule->scale_rest *= factor;
+    schedule->first_weight *= factor;
+    schedule->second_weight *= factor * factor;
+    for (uint32_t i = 0; i < length; ++i) {
+        first[i] *= factor;
+        second[i] *= factor * factor;
+    }
 }

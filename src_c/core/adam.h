@@ -15,13 +15,24 @@
 // 4 %, so the relative error from epsilon stays below 0.04 / 1e4.
 #define ADAM_FAST_RATIO 1e4f
 
+// Where the unit of gradients and moments is brought back by that factor, exactly.
+#define ADAM_SCALE_LIMIT 0x1p20f
+
 struct adam_schedule {
-    float first_weight;  // sum of beta1^i over the steps taken, which the first moment is divided by
-    float second_weight; // sum of beta2^i
+    float gradient_scale; // unit of the gradients of the next step, and of the moments once it is taken
+    float scale_rest;     // what the unit lacks in float32, so that a thousand roundings do not add up
+    float first_weight;   // what the moments would be if every gradient had been 1: bias correction divides by it
+    float second_weight;
 };
 
-// The constants of step number `step` (from 0) of `steps`, after advancing the schedule (zeroed before step 0).
+// A schedule before step 0.
+struct adam_schedule adam_begin(void);
+
+// The constants of step number `step` (from 0) of `steps`; advances the schedule.
 // Learning rate: learning_rate * (1 - step / steps). microgpt.py: the Adam loop.
 struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32_t steps, float learning_rate);
+
+// Keeps the unit of the moments in range after a step: once in 2,759 steps, divides both by powers of two.
+void adam_rescale(struct adam_schedule *schedule, float *first, float *second, uint32_t length);
 
 #endif

@@ -100,11 +100,7 @@ static void embedding_backward(const uint8_t *tokens, uint32_t count, const stru
     struct weights *weights = &arena.training.weights;
     struct activations *activations = &arena.training.activations;
     float *branch = activations->branch_gradient[0];
-    for (uint32_t t = 0; t < BLOCK_SIZE; ++t) {
-        for (uint32_t i = 0; i < N_EMBD; ++i) {
-            activations->branch_gradient[t][i] = 0.0f;
-        }
-    }
+    vector_zero(branch, BLOCK_SIZE * N_EMBD);
     embed(tokens, 0, count); // again: cheaper than to keep it
     rmsnorm_backward(branch, arena.training.gradients.residual[0], activations->residual[0],
                      activations->embedding_scale, count, &embedding_norm);
@@ -114,9 +110,7 @@ static void embedding_backward(const uint8_t *tokens, uint32_t count, const stru
     for (uint32_t token = 0; token < VOCAB_SIZE; token += rows_at_once) {
         const uint32_t rows = VOCAB_SIZE - token < rows_at_once ? VOCAB_SIZE - token : rows_at_once;
         float *gradient = activations->gradient_rows;
-        for (uint32_t i = 0; i < rows * N_EMBD; ++i) {
-            gradient[i] = 0.0f;
-        }
+        vector_zero(gradient, rows * N_EMBD);
         for (uint32_t t = 0; t < count; ++t) {
             const uint32_t row = (uint32_t)tokens[t] - token;
             if (row < rows) {

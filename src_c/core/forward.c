@@ -65,14 +65,16 @@ void forward(const uint8_t *tokens, uint32_t first, uint32_t count) {
     matmul_nt(activations->logits[first], residual, weights->lm_head[0], count, &lm_head_shape);
 }
 
-float cross_entropy(const uint8_t *targets, uint32_t count) {
-    const float weight = reciprocal32((float)count);
+float cross_entropy(const uint8_t *targets, uint32_t count, float gradient_scale) {
+    const float share = reciprocal32((float)count);
+    const float weight = share * gradient_scale;
+    const float to_probability = reciprocal32(weight);
     float total = 0.0f;
     for (uint32_t t = 0; t < count; ++t) {
         float *row = arena.training.activations.logits[t];
         softmax(row, VOCAB_SIZE, 1.0f, weight);
-        total -= log32(row[targets[t]] * (float)count);
+        total -= log32(row[targets[t]] * to_probability);
         row[targets[t]] -= weight;
     }
-    return total * weight;
+    return total * share;
 }

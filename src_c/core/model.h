@@ -97,8 +97,9 @@ extern union arena arena;
 // Leaves activations for backward(). microgpt.py: gpt().
 void forward(const uint8_t *tokens, uint32_t first, uint32_t count);
 
-// Turns the logits of positions 0 .. count - 1 into the gradient of their mean cross-entropy and returns that mean, in nats.
-float cross_entropy(const uint8_t *targets, uint32_t count);
+// Turns the logits of positions 0 .. count - 1 into gradient_scale times the gradient of their mean cross-entropy, and
+// returns that mean, in nats.
+float cross_entropy(const uint8_t *targets, uint32_t count, float gradient_scale);
 
 // The first step of forward(): the residual stream of positions first .. first + count - 1 before the first layer.
 void embed(const uint8_t *tokens, uint32_t first, uint32_t count);

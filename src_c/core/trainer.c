@@ -32,7 +32,7 @@ static void draw_weights(struct trainer *trainer) {
 
 void trainer_begin(struct trainer *trainer, const struct dataset *dataset, const uint32_t *seed_key, uint32_t key_words) {
     trainer->dataset = *dataset;
-    trainer->schedule = (struct adam_schedule){0};
+    trainer->schedule = adam_begin();
     trainer->step = 0;
     trainer->document = 0;
     random_seed(&trainer->random, seed_key, key_words);
@@ -56,8 +56,10 @@ float trainer_step(struct trainer *trainer) {
     const struct adam_step step = adam_next(&trainer->schedule, trainer->step, STEPS, LEARNING_RATE);
     ++trainer->step;
     forward(tokens, 0, count);
-    const float loss = cross_entropy(tokens + 1, count);
+    const float loss = cross_entropy(tokens + 1, count, step.gradient_scale);
     backward(tokens, count, &step);
+    struct training_memory *memory = &arena.training;
+    adam_rescale(&trainer->schedule, (float *)&memory->first_moment, (float *)&memory->second_moment, N_PARAMETERS);
     return loss;
 }
 

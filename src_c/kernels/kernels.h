@@ -84,14 +84,18 @@ void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *s
 // x = max(0, x), in place; what has its sign bit set becomes +0.
 void relu(float *x, uint32_t length);
 
+// y = +0.
+void vector_zero(float *y, uint32_t length);
+
 // y = a + b. y may be a or b.
 void vector_add(float *y, const float *a, const float *b, uint32_t length);
 
 // One Adam step as numbers that hold for every weight; core/adam.c derives them from the step.
-// The moments are kept without their factors 1 - beta: first = beta1 * first + g, second = beta2 * second + g * g.
+// The moments are kept without their factors 1 - beta, and in units that grow by 1 / sqrt(beta2) from step to step, as the
+// gradients come in them: then the second moment need not decay, and is just the sum of the squares of the gradients.
 struct adam_step {
-    float beta1;
-    float beta2;
+    float gradient_scale; // unit of this step's gradients and of the moments after it
+    float first_decay;    // beta1 / sqrt(beta2):  first = first_decay * first + g,  second = second + g * g
     float rate;           // learning rate with both bias corrections:  w = w - rate * first / (sqrt(second) + epsilon)
     float epsilon;        // Adam's epsilon in units of sqrt(second)
     float scaled_rate;    // -rate * RSQRT_SCALE

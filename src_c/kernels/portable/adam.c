@@ -19,8 +19,8 @@ void adam_update(float *restrict w, float *restrict first, float *restrict secon
     const uint32_t exact_below = float_bits(constants.exact_below);
     uint32_t small = 0;
     for (uint32_t i = 0; i < length; ++i) { // without a branch, so that compilers vectorise it
-        const float m = FMA32(first[i], constants.beta1, g[i]);
-        const float s = FMA32(g[i], g[i], second[i] * constants.beta2);
+        const float m = FMA32(first[i], constants.first_decay, g[i]);
+        const float s = FMA32(g[i], g[i], second[i]);
         const float seed = rsqrt_seed(s);
         const float e = FMA32(s, seed, constants.lifted_epsilon) * seed;
         const float shifted = e + RSQRT_A;

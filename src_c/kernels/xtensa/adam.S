@@ -4,13 +4,12 @@
 // in     a2=w a3=first a4=second a5=g a6=length a7=step
 // live   a8 a9=bits of s, then of the estimate y  a10=bits of exact_below  a11=RSQRT_SEED
 //        f0 f5=g, then first, then u  f1 f6=s, then e + A  f2 f7=y, then (e + A)^2 + B  f3 f8=e, then e + C  f4 f9=w
-//        f11=beta1 f12=beta2 f13=scaled_rate f14=A f15=C     frame: B
-// uses   f0-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
-// order  two weights side by side, 26 instructions each; constants that a sum starts from are loaded in place of a move
+//        f11=first_decay f13=scaled_rate f14=A f15=C     frame: B
+// uses   f0-f11 f13-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
+// order  two weights side by side, 25 instructions each; constants that a sum starts from are loaded in place of a move
 #include "kernels/xtensa/kernel.h"
 
-#define STEP_BETA1 0
-#define STEP_BETA2 4
+#define STEP_FIRST_DECAY 4
 #define STEP_RATE 8
 #define STEP_EPSILON 12
 #define STEP_SCALED_RATE 16
@@ -107,8 +106,7 @@ FUNCTION(adam_update)
     s32i    a8, a1, FRAME_B
     wfr     f14, a9
     wfr     f15, a12
-    lsi     f11, a7, STEP_BETA1
-    lsi     f12, a7, STEP_BETA2
+    lsi     f11, a7, STEP_FIRST_DECAY
     lsi     f13, a7, STEP_SCALED_RATE
     l32i    a10, a7, STEP_EXACT_BELOW
     srli    a12, a6, 1
@@ -117,8 +115,6 @@ FUNCTION(adam_update)
     lsi     f6, a4, 4
     lsip    f0, a5, 4
     lsip    f5, a5, 4
-    mul.s   f1, f1, f12
-    mul.s   f6, f6, f12
     lsi     f4, a3, 0
     lsi     f9, a3, 4
     madd.s  f1, f0, f0
@@ -179,7 +175,6 @@ FUNCTION(adam_update)
 .Llast:
     lsi     f1, a4, 0
     lsi     f0, a5, 0
-    mul.s   f1, f1, f12
     lsi     f4, a3, 0
     madd.s  f1, f0, f0
     madd.s  f0, f4, f11

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// relu, vector_add.                                          twin: portable/elementwise.c    contract: kernels.h
+// relu, vector_zero, vector_add.                             twin: portable/elementwise.c    contract: kernels.h
 //
 // relu        in a2=x a3=length    live a4-a7=bits a8=0      4 at a time, 3.25 instructions for an element
+// vector_zero in a2=y a3=length    live f0                   4 at a time, 1 instruction for an element
 // vector_add  in a2=y a3=a a4=b a5=length    live f0-f3      2 at a time, 4 instructions for an element
 // uses   f0-f3, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
@@ -35,6 +36,23 @@ FUNCTION(relu)
     retw
 END_FUNCTION(relu)
 
+FUNCTION(vector_zero)
+    entry   a1, 32
+    const.s f0, 0
+    srli    a4, a3, 2
+    extui   a3, a3, 0, 2
+    loopnez a4, .Lfour_zeros
+    ssip    f0, a2, 4
+    ssip    f0, a2, 4
+    ssip    f0, a2, 4
+    ssip    f0, a2, 4
+.Lfour_zeros:
+    loopnez a3, .Lzeros
+    ssip    f0, a2, 4
+.Lzeros:
+    retw
+END_FUNCTION(vector_zero)
+
 FUNCTION(vector_add)
     entry   a1, 32
     srli    a6, a5, 1
@@ -56,4 +74,21 @@ FUNCTION(vector_add)
     ssi     f0, a2, 0
 .Ldone:
     retw
-END_FUNCTION(vector_add)
+END_FUNCTION(vector_zero)
+    entry   a1, 32
+    const.s f0, 0
+    srli    a4, a3, 2
+    extui   a3, a3, 0, 2
+    loopnez a4, .Lfour_zeros
+    ssip    f0, a2, 4
+    ssip    f0, a2, 4
+    ssip    f0, a2, 4
+    ssip    f0, a2, 4
+.Lfour_zeros:
+    loopnez a3, .Lzeros
+    ssip    f0, a2, 4
+.Lzeros:
+    retw
+END_FUNCTION(vector_zero)
+
+FUNCTION(vector_add)
