@@ -74,21 +74,4 @@ FUNCTION(vector_add)
     ssi     f0, a2, 0
 .Ldone:
     retw
-END_FUNCTION(vector_zero)
-    entry   a1, 32
-    const.s f0, 0
-    srli    a4, a3, 2
-    extui   a3, a3, 0, 2
-    loopnez a4, .Lfour_zeros
-    ssip    f0, a2, 4
-    ssip    f0, a2, 4
-    ssip    f0, a2, 4
-    ssip    f0, a2, 4
-.Lfour_zeros:
-    loopnez a3, .Lzeros
-    ssip    f0, a2, 4
-.Lzeros:
-    retw
-END_FUNCTION(vector_zero)
-
-FUNCTION(vector_add)
+END_FUNCTION(vector_add)
