@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A plugin of QEMU's that counts runs of instructions: which follow which, how often, and on behalf of whom.
 //
-// Arguments: out=FILE, and owner=START-END (hexadecimal) for each function that instructions elsewhere are counted to while
-// it runs, numbered from 0. A run is a stretch of instructions without a jump. At exit FILE gets a line for each pair of
-// runs: "owner first last next count", the owner (-1: none yet), a run's first and last address, the first of the next.
+// Arguments: out=FILE; owner=START-END (hexadecimal) for each function that what is executed elsewhere is counted to while
+// it ran last, numbered from 0; after=N: from the first time owner N runs, everything is counted to it. A run is a stretch
+// of instructions without a jump. At exit FILE gets a line for each pair of runs: "owner first last next count", the owner
+// (-1: none yet), a run's first and last address, the first of the next.
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@ static const char *out_path;
 static struct pair table[TABLE_SIZE];
 static uint32_t pairs;
 static int owner = -1;
+static int final_owner = -1;
 static uint32_t run_first, run_last, run_end; // of the run that goes on; run_end is the address behind it
 
 static void count_pair(uint32_t next) {
@@ -72,7 +74,7 @@ static void executed(unsigned cpu, void *packed) {
             count_pair(address);
         }
         run_first = address;
-        for (int i = 0; i < owner_count; ++i) {
+        for (int i = 0; i < owner_count && (owner < 0 || owner != final_owner); ++i) {
             if (address >= owners[i].start && address < owners[i].end) {
                 owner = i;
             }
@@ -114,6 +116,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int
     for (int i = 0; i < argc; ++i) {
         if (strncmp(argv[i], "out=", 4) == 0) {
             out_path = argv[i] + 4;
+        } else if (strncmp(argv[i], "after=", 6) == 0) {
+            final_owner = atoi(argv[i] + 6);
         } else if (owner_count == MAX_OWNERS || sscanf(argv[i], "owner=%" SCNx32 "-%" SCNx32, &owners[owner_count].start,
                                                        &owners[owner_count].end) != 2) {
             fprintf(stderr, "profile: cannot use %s\n", argv[i]);

@@ -3,10 +3,11 @@
 //
 // in     a2=w a3=first a4=second a5=g a6=length a7=step
 // live   a8 a9=bits of s, then of the estimate y  a10=bits of exact_below  a11=RSQRT_SEED
-//        f0 f5=g, then first, then u  f1 f6=s, then e + A  f2 f7=y, then (e + A)^2 + B  f3 f8=e, then e + C  f4 f9=w
+//        f0 f5=g, then first  f1 f6=s  f2 f7=y, then e + A  f3 f8=e, then e + C  f4 f9=(e + A)^2 + B, then w  f10 f12=u
 //        f11=first_decay f13=scaled_rate f14=A f15=C     frame: B
-// uses   f0-f11 f13-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
-// order  two weights side by side, 25 instructions each; constants that a sum starts from are loaded in place of a move
+// uses   f0-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
+// order  two weights side by side, 25 instructions each; constants that a sum starts from are loaded in place of a
+//        move, and the moments are stored where the last two operations would wait
 #include "kernels/xtensa/kernel.h"
 
 #define STEP_FIRST_DECAY 4
@@ -123,12 +124,6 @@ FUNCTION(adam_update)
     madd.s  f5, f9, f11
     rfr     a8, f1
     rfr     a9, f6
-    ssip    f1, a4, 4
-    ssip    f6, a4, 4
-    ssip    f0, a3, 4
-    ssip    f5, a3, 4
-    lsi     f4, a2, 0
-    lsi     f9, a2, 4
     bltu    a8, a10, .Lsmall
     bltu    a9, a10, .Lsmall
     srli    a8, a8, 1
@@ -141,24 +136,30 @@ FUNCTION(adam_update)
     lsi     f8, a7, STEP_LIFTED_EPSILON
     madd.s  f3, f1, f2
     madd.s  f8, f6, f7
-    mul.s   f0, f0, f13
-    mul.s   f5, f5, f13
+    mul.s   f10, f0, f13
+    mul.s   f12, f5, f13
     mul.s   f3, f3, f2
     mul.s   f8, f8, f7
-    mul.s   f0, f0, f2
-    mul.s   f5, f5, f7
-    add.s   f1, f3, f14
-    add.s   f6, f8, f14
-    lsi     f2, a1, FRAME_B
-    lsi     f7, a1, FRAME_B
-    madd.s  f2, f1, f1
-    madd.s  f7, f6, f6
+    mul.s   f10, f10, f2
+    mul.s   f12, f12, f7
+    add.s   f2, f3, f14
+    add.s   f7, f8, f14
+    lsi     f4, a1, FRAME_B
+    lsi     f9, a1, FRAME_B
+    madd.s  f4, f2, f2
+    madd.s  f9, f7, f7
     add.s   f3, f3, f15
     add.s   f8, f8, f15
-    mul.s   f0, f0, f2
-    mul.s   f5, f5, f7
-    madd.s  f4, f0, f3
-    madd.s  f9, f5, f8
+    mul.s   f10, f10, f4
+    mul.s   f12, f12, f9
+    lsi     f4, a2, 0
+    lsi     f9, a2, 4
+    madd.s  f4, f10, f3
+    madd.s  f9, f12, f8
+    ssip    f0, a3, 4
+    ssip    f5, a3, 4
+    ssip    f1, a4, 4
+    ssip    f6, a4, 4
 .Lstore_pair:
     ssip    f4, a2, 4
     ssip    f9, a2, 4
@@ -168,6 +169,12 @@ FUNCTION(adam_update)
     retw
 
 .Lsmall:
+    ssip    f1, a4, 4
+    ssip    f6, a4, 4
+    ssip    f0, a3, 4
+    ssip    f5, a3, 4
+    lsi     f4, a2, 0
+    lsi     f9, a2, 4
     any_weight f4, f0, f1, a8
     any_weight f9, f5, f6, a9
     j       .Lstore_pair

@@ -7,7 +7,7 @@
 //        nt: a8-a14=w_stride times 1 to 7   nn, tn: a8=w_stride, a9=x_stride   a15=bits of x, scratch
 //        f0-f7=sums of 8 columns of one row  f14=w f15=x
 // uses   f0-f7 f14 f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
-// order  one chain for each output, ascending. 8 columns: 4 instructions for a zero, 20 for another x, 24 for a row
+// order  one chain for each output, ascending. 8 columns: 4 instructions for a zero, 22 for another x, 24 for a row
 #include "kernels/xtensa/kernel.h"
 
 #define SPARSE_Y 0
@@ -75,18 +75,7 @@
     .else
     addi    a3, a3, 4
     .endif
-    beqz    a15, 2f
-    wfr     f15, a15
-    add_column \kind, 0, f0, a8
-    .if \columns == 8
-    add_column \kind, 1, f1, a8
-    add_column \kind, 2, f2, a9
-    add_column \kind, 3, f3, a10
-    add_column \kind, 4, f4, a11
-    add_column \kind, 5, f5, a12
-    add_column \kind, 6, f6, a13
-    add_column \kind, 7, f7, a14
-    .endif
+    bnez    a15, 4f
 2:
     .ifc \kind, nt
     addi    a7, a7, 4
@@ -121,6 +110,21 @@
     .endif
     addi    a2, a2, 4 * \columns
     s32i    a2, a1, SPARSE_Y
+    j       5f
+4: // out of the way: most of x is zero
+    wfr     f15, a15
+    add_column \kind, 0, f0, a8
+    .if \columns == 8
+    add_column \kind, 1, f1, a8
+    add_column \kind, 2, f2, a9
+    add_column \kind, 3, f3, a10
+    add_column \kind, 4, f4, a11
+    add_column \kind, 5, f5, a12
+    add_column \kind, 6, f6, a13
+    add_column \kind, 7, f7, a14
+    .endif
+    j       2b
+5:
 .endm
 
 // \shape holds the shape, a6 the depth, a8 what is to be SPARSE_X_SKIP.
@@ -137,23 +141,23 @@
     s32i    a8, a1, SPARSE_X_SKIP
     s32i    a12, a1, SPARSE_W_STRIDE
     addi    a10, a10, -8
-    bltz    a10, 6f
-5:
+    bltz    a10, 16f
+15:
     s32i    a10, a1, SPARSE_COLUMNS
     column_block \kind, 8
     l32i    a10, a1, SPARSE_COLUMNS
     addi    a10, a10, -8
-    bgez    a10, 5b
-6:
+    bgez    a10, 15b
+16:
     addi    a10, a10, 8
-    beqz    a10, 8f
-7:
+    beqz    a10, 18f
+17:
     s32i    a10, a1, SPARSE_COLUMNS
     column_block \kind, 1
     l32i    a10, a1, SPARSE_COLUMNS
     addi    a10, a10, -1
-    bnez    a10, 7b
-8:
+    bnez    a10, 17b
+18:
     retw
 .endm
 
