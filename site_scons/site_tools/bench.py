@@ -1,0 +1,38 @@
+"""SCons tool: env.Bench is a target that measures firmwares on the emulated core and the library on this machine."""
+
+import sys
+from pathlib import Path
+
+from mgbuild.errors import reporting
+from SCons.Script import Action
+from SCons.Script.SConscript import SConsEnvironment
+
+
+def _measure(target: list, source: list, env: SConsEnvironment) -> None:
+    sys.path.append(env.Dir("#").abspath)  # for python_ref
+    from mgbuild import bench  # here, so that building for the host takes no package but SCons
+
+    bench.main(*(Path(str(node)) for node in source), Path(env["BENCH_JSON"]))
+
+
+def _plugin(env: SConsEnvironment, target: str) -> list:
+    """Node of the emulator's plugin that counts instructions."""
+    flags = "-std=c17 -O2 -Wall -Wextra -Wpedantic -Werror -shared -fPIC -fvisibility=hidden"
+    command = f"$HOST_CC {flags} -o $TARGET $SOURCE"
+    return env.Command(target, "#site_scons/qemu_plugin/profile.c", Action(command, "compile $SOURCE"))
+
+
+def _bench(env: SConsEnvironment, name: str, sources: list, output: str) -> list:
+    """Target `name`: sources are plugin, two firmwares, library, data set image and its text."""
+    bench_env = env.Clone(BENCH_JSON=output)
+    return env.OnTerminal(bench_env.Alias(name, sources, Action(reporting(_measure), "measure")))
+
+
+def generate(env: SConsEnvironment) -> None:
+    env.Tool("run")
+    env.AddMethod(_plugin, "ProfilePlugin")
+    env.AddMethod(_bench, "Bench")
+
+
+def exists(env: SConsEnvironment) -> bool:
+    return True
