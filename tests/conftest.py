@@ -85,6 +85,10 @@ class Programs:
         """Path of the ELF that calls kernels on the emulated core; see kernels.py."""
         return self._build("sim/kernel_runner.elf", **options)
 
+    def profile_plugin(self) -> Path:
+        """Path of the emulator's plugin that counts instructions."""
+        return self._build("bench/profile.so")
+
     def esp32(self, **options: object) -> Path:
         """Folder of the firmware for the ESP32: firmware.elf, firmware.bin, dataset.bin, factory.bin, memory.json."""
         return self._build("esp32/factory.bin", **options).parent

@@ -80,7 +80,7 @@ def disassemble(elf: Path, objdump: str = "llvm-objdump-22") -> dict[int, Instru
 
 
 def issue_times(instructions: Iterable[Instruction]) -> list[int]:
-    """Cycle in which each of a straight run of instructions issues, the first in cycle 0."""
+    """Cycle in which each of a straight run of instructions issues, the first in cycle 0, and the one after the last."""
     ready: dict[str, tuple[int, str]] = {}  # register: cycle it may be used in, and what sets it
     times = []
     cycle = 0
@@ -101,8 +101,7 @@ def issue_times(instructions: Iterable[Instruction]) -> list[int]:
 
 def cycles(before: Sequence[Instruction], run: Sequence[Instruction]) -> int:
     """Cycles that a run takes right after another, without the jump at its end."""
-    times = issue_times([*before, *run])
-    return times[-1] - times[len(before)]
+    return issue_times([*before, *run])[-1] - issue_times(before)[-1]
 
 
 def jump_cycles(last: Instruction, target: Instruction) -> int:
