@@ -51,7 +51,7 @@ def test_defaults_are_microgpts():
         ({"toolchain": "lvm"}, "toolchain=lvm.*did you mean llvm"),
         ({"cores": "2"}, "cores=2 is not available yet"),
         ({"cores": "3"}, "cores=3 is not one of the choices"),
-        ({"kernels": "asm"}, "kernels=asm is not available yet"),
+        ({"kernels": "ams"}, "kernels=ams.*did you mean asm"),
         ({"dataset": "no/such.txt"}, "dataset=no/such.txt does not exist"),
         ({"dataset": "data"}, "dataset=data is a directory"),
         ({"build": "tests"}, "build=tests already holds files"),

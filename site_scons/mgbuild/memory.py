@@ -113,9 +113,10 @@ class _Memory:
         return self.origin <= section.address < self.origin + self.capacity
 
 
-def analyse(elf: Path, budget: Path, dataset: Path) -> Report:
+def analyse(elf: Path, budget: Path, dataset: Path, default_model: bool = True) -> Report:
     """Measure a firmware and its data set against the budgets in a TOML file.
 
+    The budget of static RAM binds the default model; any other may fill the memory that holds its data.
     Raises UserError when a file cannot be read or the ELF was not linked with linker/esp32.ld.
     """
     memories = _memories(elf)
@@ -141,6 +142,8 @@ def analyse(elf: Path, budget: Path, dataset: Path) -> Report:
             symbols += _contributors(section, labels, memory.name)
     capacity = layout.capacity - layout.firmware
     regions.append(Region(FLASH, sum(parts.values()), capacity, limits.get(FLASH, capacity)))
+    if not default_model:
+        static_ram_budget = next(memory.capacity for memory in memories if memory.name == "dram")
     return Report(
         elf=elf,
         regions=tuple(regions),
@@ -204,9 +207,9 @@ def write_json(report: Report, path: Path) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def check(elf: Path, budget: Path, dataset: Path, json_path: Path) -> str:
+def check(elf: Path, budget: Path, dataset: Path, json_path: Path, default_model: bool = True) -> str:
     """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems."""
-    report = analyse(elf, budget, dataset)
+    report = analyse(elf, budget, dataset, default_model)
     write_json(report, json_path)
     found = problems(report)
     if found:

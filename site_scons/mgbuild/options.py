@@ -160,6 +160,11 @@ def parse(arguments: Mapping[str, str]) -> Settings:
     return settings
 
 
+def is_default_model(settings: Settings) -> bool:
+    """Whether every option for the model has its default: the model of README's promises."""
+    return all(getattr(settings, o.name) == o.parse(o.default) for o in OPTIONS if o.group == MODEL)
+
+
 def make_build_folder(path: Path) -> None:
     """Create the output folder, marked as one that holds nothing but what can be built again.
 

@@ -10,13 +10,15 @@ from SCons.Script.SConscript import SConsEnvironment
 def _check(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild import memory  # here, so that building for the host takes no package but SCons
 
-    elf, budget, dataset = (Path(str(node)) for node in source)
-    print(memory.check(elf, budget, dataset, Path(str(target[0]))))
+    elf, budget, dataset = (Path(str(node)) for node in source[:3])
+    print(memory.check(elf, budget, dataset, Path(str(target[0])), default_model=source[3].read()))
 
 
-def _memory_report(env: SConsEnvironment, json: str, elf: object, budget: str, dataset: list) -> list:
+def _memory_report(
+    env: SConsEnvironment, json: str, elf: object, budget: str, dataset: list, default_model: bool
+) -> list:
     """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    node = env.Command(json, [elf, budget, dataset], Action(reporting(_check), "measure ${SOURCES[0]}"))
+    node = env.Command(json, [elf, budget, dataset, env.Value(default_model)], Action(reporting(_check), "measure ${SOURCES[0]}"))
     env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf")])
     return node
 
