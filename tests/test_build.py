@@ -233,7 +233,7 @@ def test_any_text_can_be_learnt(tmp_path, scons):
         (["host", "n_head=3"], "n_embd=16 is not divisible by n_head=3"),
         (["host", "steps=0"], "steps=0 must be a whole number from 1 to 10000000"),
         (["host", "dataset=missing.txt"], "dataset=missing.txt does not exist"),
-        (["bench"], "target bench is not available yet"),
+        (["flash"], "target flash is not available yet"),
         (["flash", "port=/dev/ttyUSB0"], "target flash is not available yet"),
         (["monitor"], "target monitor is not available yet"),
         (["erase"], "target erase is not available yet"),

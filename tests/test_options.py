@@ -93,7 +93,7 @@ def test_help_names_everything():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hots", "unknown target hots; did you mean host\\?.*valid: esp32, host, memory, sim, test, vectors"),
+        ("hots", "unknown target hots; did you mean host\\?.*valid: bench, esp32, host, memory, sim, test, vectors"),
         ("flash", "flash is not available yet"),
         ("steps", "steps is an option.*steps=VALUE"),
         ("elsewhere/firmware.elf", "unknown target elsewhere/firmware.elf"),
@@ -110,7 +110,7 @@ def test_a_target_involves_no_more_programs_than_it_needs(tmp_path):
         "host": {"host"},
         "memory": {"esp32"},
         "test": set(),
-        str(tmp_path): {"esp32", "sim", "host"},
+        str(tmp_path): {"esp32", "sim", "host", "bench"},
         str(tmp_path / "host/libmicrogpt.so"): {"host"},
         str(tmp_path / "dataset.bin"): set(),
     }

@@ -21,9 +21,9 @@ from python_ref.training import Recipe, Run
 NAMES = ROOT / "data" / "names.txt"
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "microgpt-seed42.json").read_text())
 
-# Losses are read as printed, to four decimals. float32 training drifts from float64, by 8.3e-7 at worst at seed 42.
+# Losses are read as printed, to four decimals. float32 training drifts from float64, by 8.8e-7 at worst at seed 42.
 # Some seeds meet a ReLU whose input lies within 1e-6 of zero and decide it the other way, as any float32 training may:
-# of the seeds 0 to 39 seven do, and five of these end with another name. The seeds below are not among them.
+# of the seeds 0 to 39 five do, three leave this tolerance, and one ends with another name. These seeds do not.
 LOSS_TOLERANCE = 1e-4
 
 OTHER_MODELS = [
@@ -73,7 +73,7 @@ def test_the_console_is_what_microgpt_py_prints(programs: Programs) -> None:
 
 
 def test_final_weights_stay_close_to_float64(programs: Programs) -> None:
-    """A thousand float32 steps, measured: 2.7e-6 at worst, on weights of up to 1.6."""
+    """A thousand float32 steps, measured: 2.1e-6 at worst."""
     shape = Shape(vocab_size=27)
     learner = Learner(programs.load(), shape, programs.dataset())
     learner.begin(42)
@@ -83,7 +83,7 @@ def test_final_weights_stay_close_to_float64(programs: Programs) -> None:
     assert f"{zlib.crc32(learner.weights.tobytes()):08x}" == checksum(programs.run_host().stdout)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 7, 1337, -3, 2**31, 2**32 + 5, 123456789012345678901234567890])
+@pytest.mark.parametrize("seed", [0, 1, 7, 1337, -3, 2**31, 2**32 + 5, 10**30])
 def test_any_seed_gives_the_run_of_that_random_seed(seed: int, programs: Programs) -> None:
     run = reference(Shape(vocab_size=27), Recipe(seed=seed))
     output = programs.run_host(seed=seed, log_every=1).stdout

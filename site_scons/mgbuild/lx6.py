@@ -80,7 +80,7 @@ def disassemble(elf: Path, objdump: str = "llvm-objdump-22") -> dict[int, Instru
 
 
 def issue_times(instructions: Iterable[Instruction]) -> list[int]:
-    """Cycle in which each of a straight run of instructions issues, the first in cycle 0, and the one after the last."""
+    """Cycles in which the instructions of a straight run issue, the first in cycle 0, and the one after the last."""
     ready: dict[str, tuple[int, str]] = {}  # register: cycle it may be used in, and what sets it
     times = []
     cycle = 0

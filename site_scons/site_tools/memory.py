@@ -18,7 +18,8 @@ def _memory_report(
     env: SConsEnvironment, json: str, elf: object, budget: str, dataset: list, default_model: bool
 ) -> list:
     """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    node = env.Command(json, [elf, budget, dataset, env.Value(default_model)], Action(reporting(_check), "measure ${SOURCES[0]}"))
+    inputs = [elf, budget, dataset, env.Value(default_model)]
+    node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
     env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf")])
     return node
 
