@@ -24,7 +24,8 @@ def _program(env: SConsEnvironment, target: str, sources: Sequence[Path], datase
 def _library(env: SConsEnvironment, target: str, sources: Sequence[Path]) -> list:
     """Node of a shared library."""
     objects = _objects(env, Path(target).parent / "pic", sources, "-fPIC")
-    return env.HostLink(target, objects, HOST_FLAGS=["-shared"])
+    # Bound to its own symbols: a Python that is linked with zlib has a crc32 too.
+    return env.HostLink(target, objects, HOST_FLAGS=["-shared", "-Wl,-Bsymbolic"])
 
 
 def generate(env: SConsEnvironment) -> None:
