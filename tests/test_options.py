@@ -145,3 +145,8 @@ def test_generated_headers():
     for line in ("STEPS 1000", "LEARNING_RATE 1e-05f", "TEMPERATURE 1.0f", "SAMPLES 20", "LOG_EVERY 100"):
         assert f"#define {line}\n" in run
     assert "#define SEED_KEY {5u, 1u}\n#define SEED_KEY_WORDS 2\n" in run
+
+
+def test_a_model_beyond_32_bits_is_refused_with_its_size() -> None:
+    with pytest.raises(UserError, match="805,595,136 parameters .* no target here addresses more"):
+        Shape(n_embd=1024, n_head=4, n_layer=64, block_size=16, vocab_size=133)

@@ -6,6 +6,7 @@ from mgbuild.errors import UserError
 
 # Far above what any target here can hold: they catch a slip of the finger before an array of gigabytes does.
 LIMITS = {"n_embd": 1024, "n_head": 1024, "n_layer": 64, "block_size": 1024, "vocab_size": 256}
+MOST_BYTES = 2**31  # of the training memory: a 32-bit address space, with room
 
 
 def check_heads(n_embd: int, n_head: int) -> None:
@@ -40,6 +41,17 @@ class Shape:
             if not 1 <= value <= limit:
                 raise UserError(f"{field.name}={value} must be from 1 to {limit}")
         check_heads(self.n_embd, self.n_head)
+        if self.memory_bytes > MOST_BYTES:
+            raise UserError(
+                f"a model of {self.parameters:,} parameters trains in {self.memory_bytes:,} bytes, and no target here "
+                f"addresses more than {MOST_BYTES:,}; make n_embd, n_layer or block_size smaller"
+            )
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what training takes: parameters and two moments, and the activations of every layer."""
+        scores = self.n_head * self.block_size**2
+        return 4 * (3 * self.parameters + self.n_layer * (scores + 10 * self.block_size * self.n_embd))
 
     @property
     def parameters(self) -> int:
