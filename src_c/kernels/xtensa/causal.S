@@ -5,14 +5,14 @@
 // causal_nt   in     a2=y a3=x a4=w a5=first a6=last a7=shape
 //             live   a2=y a3=x of this row  a5=u of its last score  a6=rows left  a8 a9 a10=strides of y x w in bytes
 //                    a11=depth  a12=y a13=w of this score  a14=x of this step  a15=w of this step
-//                    f0=sum f1-f4=w f8-f11=x of a row whose depth is 4
-//             order  depth 4: 9 instructions for a score, 11 for a row; else 3 for a step and 9
+//                    f0 f5=sums f1-f4 f6 f7 f12=w f8-f11=x of a row whose depth is 4
+//             order  depth 4: 9 instructions for a score, 13 for a row; else 3 for a step and 9
 // the others  in     a2=y a3=x a4=w a5=first a6=last a7=shape (tn: a5=positions a6=shape)
 //             live   a2=y a3=x a4=w of this row's first step  a5=steps, less one  a6=rows left  a7=columns
 //                    a8=y_stride a9=step of x a10=w_stride in bytes  a11=columns left  a12=x a13=w of this step
 //                    a14=w of these columns  a15=y    f0-f3=sums f4=x f5-f8=w    frame: what moves x on to the next row
 //             order  4 columns: 9 instructions for a step, 18 for a row
-// uses   f0-f11, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
+// uses   f0-f12, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
 
 FUNCTION(causal_nt)
@@ -41,16 +41,37 @@ FUNCTION(causal_nt)
     lsi     f10, a3, 8
     lsi     f11, a3, 12
     addi    a5, a5, 1
-    loopnez a5, .Lscored_4
+    srli    a14, a5, 1
+    loopnez a14, .Lscored_pairs
     lsi     f2, a13, 4
     lsi     f3, a13, 8
     lsi     f4, a13, 12
     lsxp    f1, a13, a10
     mul.s   f0, f8, f1
+    lsi     f6, a13, 4
+    lsi     f7, a13, 8
+    lsi     f12, a13, 12
+    madd.s  f0, f9, f2
+    lsxp    f1, a13, a10
+    mul.s   f5, f8, f1
+    madd.s  f0, f10, f3
+    madd.s  f5, f9, f6
+    madd.s  f0, f11, f4
+    madd.s  f5, f10, f7
+    ssip    f0, a12, 4
+    madd.s  f5, f11, f12
+    ssip    f5, a12, 4
+.Lscored_pairs:
+    bbci    a5, 0, .Lscored_4
+    lsi     f2, a13, 4
+    lsi     f3, a13, 8
+    lsi     f4, a13, 12
+    lsi     f1, a13, 0
+    mul.s   f0, f8, f1
     madd.s  f0, f9, f2
     madd.s  f0, f10, f3
     madd.s  f0, f11, f4
-    ssip    f0, a12, 4
+    ssi     f0, a12, 0
 .Lscored_4:
     addi    a6, a6, -1
     add     a2, a2, a8

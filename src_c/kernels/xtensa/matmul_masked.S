@@ -32,7 +32,20 @@ FUNCTION(matmul_nn_masked)
     l32i    a14, a5, 0
     addi    a5, a5, 4
     addi    a8, a8, -1
-    beqz    a14, .Lzero
+    bnez    a14, .Lactive
+    addi    a15, a15, 4
+    ssip    f3, a2, 4
+    bnez    a8, .Lcolumn
+.Lrow_end:
+    l32i    a8, a1, MASKED_COLUMNS
+    addi    a6, a6, -1
+    add     a2, a2, a11
+    add     a5, a5, a11
+    add     a3, a3, a12
+    bnez    a6, .Lrow
+    retw
+
+.Lactive: // out of the way: most are not
     mov     a13, a3
     mov     a14, a15
     lsip    f1, a13, 4
@@ -47,16 +60,4 @@ FUNCTION(matmul_nn_masked)
     ssip    f0, a2, 4
     bnez    a8, .Lcolumn
     j       .Lrow_end
-.Lzero:
-    addi    a15, a15, 4
-    ssip    f3, a2, 4
-    bnez    a8, .Lcolumn
-.Lrow_end:
-    l32i    a8, a1, MASKED_COLUMNS
-    addi    a6, a6, -1
-    add     a2, a2, a11
-    add     a5, a5, a11
-    add     a3, a3, a12
-    bnez    a6, .Lrow
-    retw
 END_FUNCTION(matmul_nn_masked)

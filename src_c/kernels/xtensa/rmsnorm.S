@@ -4,11 +4,11 @@
 // rmsnorm            in a2=y a3=scale a4=x a5=rows a6=shape
 //             live   a7=width, a8=width less one  a9=RSQRT_SEED a10=constants a11=x of the sum  a12=scratch
 //                    f0=sum, then 1 / root f1-f7=scratch f11=epsilon f12=mean f13=RSQRT_SCALE f14=A f15=C
-//             order  5 instructions for an element, 32 for a row
+//             order  5 instructions for an element, 35 for a row
 // rmsnorm_backward   in a2=dx a3=dy a4=y a5=scale a6=rows a7=shape
 //             live   a8=width, a9=width less one  a10=dy a11=y of the sum
-//                    f0=sum, then projection f1=dy f2=y f3=dx f4=scale f5=mean
-//             order  9 instructions for an element, 13 for a row
+//                    f0=sum, then projection f1 f6=dy f2 f7=y f3 f8=dx f4=scale f5=mean
+//             order  9 instructions for an element, 16 for a row
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
 
@@ -77,7 +77,23 @@ FUNCTION(rmsnorm)
     msub.s  f6, f4, f0          // residue
     madd.s  f0, f7, f6
     ssip    f0, a3, 4
-    loopnez a7, .Lscaled
+    srli    a12, a7, 2
+    loopnez a12, .Lscaled_fours
+    lsip    f1, a4, 4
+    lsip    f2, a4, 4
+    lsip    f3, a4, 4
+    lsip    f4, a4, 4
+    mul.s   f1, f1, f0
+    mul.s   f2, f2, f0
+    mul.s   f3, f3, f0
+    mul.s   f4, f4, f0
+    ssip    f1, a2, 4
+    ssip    f2, a2, 4
+    ssip    f3, a2, 4
+    ssip    f4, a2, 4
+.Lscaled_fours:
+    extui   a12, a7, 0, 2
+    loopnez a12, .Lscaled
     lsip    f1, a4, 4
     mul.s   f1, f1, f0
     ssip    f1, a2, 4
@@ -105,7 +121,23 @@ FUNCTION(rmsnorm_backward)
     madd.s  f0, f1, f2
 .Lprojected:
     mul.s   f0, f0, f5
-    loopnez a8, .Lgradients
+    srli    a10, a8, 1
+    loopnez a10, .Lgradient_pairs
+    lsip    f1, a3, 4
+    lsip    f2, a4, 4
+    lsip    f6, a3, 4
+    lsip    f7, a4, 4
+    msub.s  f1, f2, f0
+    msub.s  f6, f7, f0
+    lsi     f3, a2, 0
+    lsi     f8, a2, 4
+    madd.s  f3, f1, f4
+    madd.s  f8, f6, f4
+    ssip    f3, a2, 4
+    ssip    f8, a2, 4
+.Lgradient_pairs:
+    extui   a10, a8, 0, 1
+    beqz    a10, .Lgradients
     lsip    f1, a3, 4
     lsip    f2, a4, 4
     lsi     f3, a2, 0
