@@ -6,6 +6,7 @@
 //        a13=steps, less one  a15=bytes of a row of x that is summed
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
+// count  19 instructions for a step of 12 products; a 4x3 tile of depth 16 takes 330, 1.72 a product
 #include "kernels/xtensa/kernel.h"
 
 #define LOAD_X0(f) lsip f, a3, 4
@@ -21,19 +22,11 @@
 #define LOAD_W6(f) lsi f, a7, 24
 #define LOAD_W7(f) lsi f, a7, 28
 #include "kernels/xtensa/tiles.h"
+#include "kernels/xtensa/x_rows.h"
 
 .macro begin_rows rows
-    l32i    a14, a1, FRAME_X_STRIDE
+    point_at_rows \rows
     l32i    a8, a1, FRAME_W
-    .if \rows > 1
-    add     a4, a3, a14
-    .endif
-    .if \rows > 2
-    add     a5, a4, a14
-    .endif
-    .if \rows > 3
-    add     a6, a5, a14
-    .endif
 .endm
 
 .macro begin_columns columns
@@ -42,24 +35,8 @@
 
 .macro end_tile rows, columns
     addi    a8, a8, 4 * \columns
-    sub     a3, a3, a15
-    .if \rows > 1
-    sub     a4, a4, a15
-    .endif
-    .if \rows > 2
-    sub     a5, a5, a15
-    .endif
-    .if \rows > 3
-    sub     a6, a6, a15
-    .endif
+    rewind_rows \rows
     mov     a7, a8
-.endm
-
-.macro next_rows rows
-    l32i    a14, a1, FRAME_X_STRIDE
-    .rept \rows
-    add     a3, a3, a14
-    .endr
 .endm
 
 #include "kernels/xtensa/rows.h"

@@ -6,6 +6,7 @@
 //        a7=w of this step  a8=w of the tile's first step  a10=w_stride in bytes  a13=steps, less one
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
+// count  19 instructions for a step of 12 products; a 3x4 tile of 7 positions takes 154, 1.83 a product
 #include "kernels/xtensa/kernel.h"
 
 #define LOAD_X0(f) lsxp f, a5, a6
