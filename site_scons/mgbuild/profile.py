@@ -1,117 +1,180 @@
-"""What the emulated core executes: instructions and modelled cycles, by kernel and by phase of a training step."""
+"""What the emulated core executes: instructions and modelled cycles, by phase of a training step and by function.
 
-import bisect
+As a program: python -m mgbuild.profile PLUGIN FIRMWARE DATASET prints them for any ELF for the sim board.
+"""
+
 import subprocess
+import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
 from mgbuild import emulator, lx6
+from mgbuild.errors import UserError
 
-# Functions that own what is executed from them on; kernels and helpers belong to whoever ran last.
+# What runs from the entry of a function to its return belongs to its phase, but for functions here that it calls.
 PHASES = {
+    "app_main": "console",
+    "dataset_open": "start",
+    "trainer_begin": "start",
+    "trainer_step": "rest",
     "forward": "forward",
     "cross_entropy": "forward",
     "backward": "backward",
     "adam_update": "Adam",
-    "adam_next": "rest",
-    "adam_rescale": "rest",
-    "trainer_step": "rest",
-    "trainer_sample": "generation",
-    "trainer_begin": "start",
-    "dataset_open": "start",
-    "app_main": "console",
+    "trainer_sample": "generation",  # with everything it calls
 }
 TRAINING = ("forward", "backward", "Adam", "rest")
+TIMEOUT = 300  # seconds
+WINDOW_VECTORS = "window_"  # names of the handlers begin so
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whom an instruction counts to: the phase, the kernel that runs ("" outside), the function that holds it."""
+
+    phase: str
+    kernel: str
+    function: str
 
 
 @dataclass
 class Profile:
-    """Instructions and modelled cycles of a whole run, by (phase, function)."""
+    """Counts of a whole run."""
 
-    instructions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    cycles: Counter[tuple[str, str]] = field(default_factory=Counter)
+    instructions: Counter[Owner] = field(default_factory=Counter)
+    cycles: Counter[Owner] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)  # of each function
+    console: str = ""
 
-    def phase(self, phase: str) -> int:
-        """Instructions of a phase."""
-        return sum(count for (owner, _), count in self.instructions.items() if owner == phase)
+    @property
+    def steps(self) -> int:
+        """Training steps taken."""
+        return self.calls["trainer_step"]
 
-    def training(self, counts: Counter[tuple[str, str]]) -> Counter[str]:
-        """Counts of the training phases by function."""
-        total: Counter[str] = Counter()
-        for (owner, function), count in counts.items():
-            if owner in TRAINING:
-                total[function] += count
-        return total
+    @property
+    def tokens(self) -> int:
+        """Tokens drawn while generating, those that end a document included."""
+        return self.calls["random_choice"]
 
 
-def run(plugin: Path, firmware: Path, dataset: Path, timeout: float) -> tuple[Profile, str]:
-    """Profile a run of the program on the emulated core; returns what its console printed as well.
+def total(counts: Counter[Owner], phases: Collection[str], key: Callable[[Owner], str]) -> Counter[str]:
+    """Sums of the counts of some phases, by what `key` says of their owners."""
+    sums: Counter[str] = Counter()
+    for owner, count in counts.items():
+        if owner.phase in phases:
+            sums[key(owner)] += count
+    return sums
 
-    Generation runs forward() too: what lies between trainer_sample and the next training step counts to generation.
-    Raises subprocess.CalledProcessError when the program or the plugin fails.
+
+def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = ()) -> Profile:
+    """Profile a run of the program on the emulated core; `kernels` are functions with what they call.
+
+    The counts are exact and the same in every run. Raises UserError when the emulator takes no plugin, the program
+    fails, or the firmware lacks a function of PHASES.
     """
     functions = _functions(firmware)
-    names = [name for _, _, name in functions]
-    owners = [name for name in PHASES if name in names]
-    spans = {name: (start, end) for start, end, name in functions}
+    starts = {name: start for start, _, name in functions}
+    missing = [name for name in PHASES if name not in starts]
+    if missing:
+        raise UserError(f"{firmware} cannot be profiled, it has no function {', '.join(missing)}")
+    phases = list(PHASES)
+    present = [name for name in kernels if name in starts]
     with tempfile.TemporaryDirectory() as folder:
-        pairs_file = Path(folder, "pairs")
-        arguments = [f"out={pairs_file}", f"after={owners.index('trainer_sample')}"]
-        arguments += [f"owner={spans[name][0]:x}-{spans[name][1]:x}" for name in owners]
+        output = Path(folder, "pairs")
+        arguments = [f"out={output}", f"keep={phases.index('trainer_sample')}"]
+        arguments += [f"phase={starts[name]:x}" for name in phases]
+        arguments += [f"kernel={starts[name]:x}" for name in present]
         flags = ["-plugin", ",".join([str(plugin.resolve()), *arguments])]
-        result = emulator.capture(firmware, dataset, timeout, *flags)
-        if result.returncode != 0:
-            raise subprocess.CalledProcessError(result.returncode, "profile", result.stdout, result.stderr)
-        lines = pairs_file.read_text().splitlines()
-    pairs = []
-    for line in lines:
-        owner, first, last, following, count = line.split()
-        pairs.append((int(owner), int(first, 16), int(last, 16), int(following, 16), int(count)))
-    return _attribute(pairs, owners, functions, lx6.disassemble(firmware)), result.stdout
+        try:
+            result = emulator.capture(firmware, dataset, TIMEOUT, *flags)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"profiling {firmware} takes more than {TIMEOUT} seconds; use fewer steps") from None
+        if result.returncode != 0 or not output.exists():
+            reason = (result.stderr or result.stdout).strip()[-500:]
+            raise UserError(f"{emulator.PROGRAM} cannot profile {firmware}: {reason or 'no counts'}")
+        pairs = [line.split() for line in output.read_text(encoding="ascii").splitlines()]
+    profile = Profile(console=result.stdout)
+    _attribute(profile, pairs, [PHASES[name] for name in phases], present, functions, lx6.Code(firmware))
+    return profile
 
 
 def _functions(firmware: Path) -> list[tuple[int, int, str]]:
     """Start, end and name of every function, by address."""
     with firmware.open("rb") as file:
-        symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
-        sized = [s for s in symbols if s["st_info"]["type"] == "STT_FUNC"]
-        return sorted((s["st_value"], s["st_value"] + s["st_size"], s.name) for s in sized)
+        table = ELFFile(file).get_section_by_name(".symtab")
+        sized = [symbol for symbol in table.iter_symbols() if symbol["st_info"]["type"] == "STT_FUNC"]
+        return sorted((symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name) for symbol in sized)
 
 
 def _attribute(
-    pairs: list[tuple[int, int, int, int, int]],
-    owners: list[str],
+    profile: Profile,
+    pairs: Iterable[list[str]],
+    phases: list[str],
+    kernels: list[str],
     functions: list[tuple[int, int, str]],
-    code: dict[int, lx6.Instruction],
-) -> Profile:
-    addresses = sorted(code)
-    starts = [start for start, _, _ in functions]
+    code: lx6.Code,
+) -> None:
+    """Add up the plugin's pairs of runs.
 
-    def instructions(first: int, last: int) -> list[lx6.Instruction]:
-        low, high = bisect.bisect_left(addresses, first), bisect.bisect_right(addresses, last)
-        return [code[address] for address in addresses[low:high]]
+    A run is modelled in the state that the run before it leaves behind when it starts from idle: no latency outlasts a
+    run and the jump at its end by so much that the run before that mattered.
+    """
+    holders = {address: name for start, end, name in functions for address in range(start, end)}
+    starts = {start: name for start, _, name in functions}
 
-    def function(address: int) -> str:
-        index = bisect.bisect_right(starts, address) - 1
-        return functions[index][2] if index >= 0 and address < functions[index][1] else "window vectors"
+    @cache
+    def state_after(run: lx6.Run, lost: int) -> lx6.State:
+        return lx6.pause(lx6.execute(run)[1], lost)
 
-    before: dict[int, Counter[tuple[int, int]]] = defaultdict(Counter)  # what usually runs before an address
-    for _, first, last, following, count in pairs:
-        before[following][first, last] += count
-    run_cycles: dict[tuple[int, int], int] = {}
-    profile = Profile()
-    for owner, first, last, following, count in pairs:
-        run_code = instructions(first, last)
-        if (first, last) not in run_cycles:
-            usual = before[first].most_common(1)
-            context = instructions(*usual[0][0])[-12:] if usual else []
-            run_cycles[first, last] = lx6.cycles(context, run_code)
-        jump = lx6.jump_cycles(code[last], code[following]) if following else 0
-        key = (PHASES[owners[owner]] if owner >= 0 else "start", function(first))
-        profile.instructions[key] += count * len(run_code)
-        profile.cycles[key] += count * (run_cycles[first, last] + jump)
-    return profile
+    for phase, kernel, *addresses, count in pairs:
+        before_first, before_last, first, last = (int(address, 16) for address in addresses)
+        run = code.run(first, last)
+        function = holders.get(first, "elsewhere")
+        phase_name = phases[int(phase)] if int(phase) >= 0 else "start"
+        owner = Owner(phase_name, kernels[int(kernel)] if int(kernel) >= 0 else "", function)
+        lost, state = 0, lx6.IDLE
+        if before_last:
+            before = code.run(before_first, before_last)
+            exception = first in starts and function.startswith(WINDOW_VECTORS)
+            lost = lx6.WINDOW_EXCEPTION if exception else lx6.jump_cycles(before[-1], run[0])
+            state = state_after(before, lost)
+            if first in starts and before[-1].name in lx6.CALLS:
+                profile.calls[function] += int(count)
+        profile.instructions[owner] += int(count) * len(run)
+        profile.cycles[owner] += int(count) * (lost + lx6.execute(run, state)[0])
+
+
+def main(arguments: list[str]) -> str:
+    """The program: counts for each training step, by phase and function, as text."""
+    if len(arguments) != 3:
+        raise UserError("usage: python -m mgbuild.profile PLUGIN FIRMWARE DATASET")
+    paths = [Path(argument) for argument in arguments]
+    absent = [str(path) for path in paths if not path.is_file()]
+    if absent:
+        raise UserError(f"no such file: {', '.join(absent)}")
+    profile = run(*paths)
+    lines = [f"{profile.steps} steps, {profile.tokens} tokens; instructions and modelled cycles for each step"]
+    for title, phases, key in (
+        ("by phase", TRAINING, lambda owner: owner.phase),
+        ("by function", TRAINING, lambda owner: owner.function),
+    ):
+        instructions = total(profile.instructions, phases, key)
+        cycles = total(profile.cycles, phases, key)
+        lines.append(f"\n{title:<24}{'instructions':>14}{'cycles':>14}")
+        for name, count in [*instructions.most_common(), ("all", instructions.total())]:
+            modelled = cycles.total() if name == "all" else cycles[name]
+            lines.append(f"{name:<24}{count / profile.steps:>14,.0f}{modelled / profile.steps:>14,.0f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        print(main(sys.argv[1:]))
+    except UserError as error:
+        sys.exit(f"error: {error}")

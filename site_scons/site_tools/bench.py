@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from mgbuild.errors import reporting
+from mgbuild.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
@@ -12,7 +13,7 @@ def _measure(target: list, source: list, env: SConsEnvironment) -> None:
     sys.path.append(env.Dir("#").abspath)  # for python_ref
     from mgbuild import bench  # here, so that building for the host takes no package but SCons
 
-    bench.main(*(Path(str(node)) for node in source), Path(env["BENCH_JSON"]))
+    bench.main(*(Path(str(node)) for node in source), env["BENCH_SETTINGS"], Path(env["BENCH_JSON"]))
 
 
 def _plugin(env: SConsEnvironment, target: str) -> list:
@@ -22,9 +23,9 @@ def _plugin(env: SConsEnvironment, target: str) -> list:
     return env.Command(target, "#site_scons/qemu_plugin/profile.c", Action(command, "compile $SOURCE"))
 
 
-def _bench(env: SConsEnvironment, name: str, sources: list, output: str) -> list:
-    """Target `name`: sources are plugin, two firmwares, library, data set image and its text."""
-    bench_env = env.Clone(BENCH_JSON=output)
+def _bench(env: SConsEnvironment, name: str, sources: list, output: str, settings: Settings) -> list:
+    """Target `name`: sources are plugin, two firmwares, library, data set image and its text, built with `settings`."""
+    bench_env = env.Clone(BENCH_JSON=output, BENCH_SETTINGS=settings)
     return env.OnTerminal(bench_env.Alias(name, sources, Action(reporting(_measure), "measure")))
 
 

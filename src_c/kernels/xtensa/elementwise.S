@@ -3,8 +3,8 @@
 //
 // relu        in a2=x a3=length    live a4-a7=bits a8=0      4 at a time, 3.25 instructions for an element
 // vector_zero in a2=y a3=length    live f0                   4 at a time, 1 instruction for an element
-// vector_add  in a2=y a3=a a4=b a5=length    live f0-f3      2 at a time, 4 instructions for an element
-// uses   f0-f3, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
+// vector_add  in a2=y a3=a a4=b a5=length    live f0-f7      4 at a time, 4 instructions for an element
+// uses   f0-f7, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
 
 FUNCTION(relu)
@@ -55,23 +55,31 @@ END_FUNCTION(vector_zero)
 
 FUNCTION(vector_add)
     entry   a1, 32
-    srli    a6, a5, 1
-    loopnez a6, .Lpairs
+    srli    a6, a5, 2
+    loopnez a6, .Lfour_sums
     lsip    f0, a3, 4
     lsip    f1, a4, 4
     lsip    f2, a3, 4
     lsip    f3, a4, 4
+    lsip    f4, a3, 4
+    lsip    f5, a4, 4
+    lsip    f6, a3, 4
+    lsip    f7, a4, 4
     add.s   f0, f0, f1
     add.s   f2, f2, f3
+    add.s   f4, f4, f5
+    add.s   f6, f6, f7
     ssip    f0, a2, 4
     ssip    f2, a2, 4
-.Lpairs:
-    extui   a5, a5, 0, 1
-    beqz    a5, .Ldone
-    lsi     f0, a3, 0
-    lsi     f1, a4, 0
+    ssip    f4, a2, 4
+    ssip    f6, a2, 4
+.Lfour_sums:
+    extui   a5, a5, 0, 2
+    loopnez a5, .Lsums
+    lsip    f0, a3, 4
+    lsip    f1, a4, 4
     add.s   f0, f0, f1
-    ssi     f0, a2, 0
-.Ldone:
+    ssip    f0, a2, 4
+.Lsums:
     retw
 END_FUNCTION(vector_add)

@@ -2,7 +2,7 @@
 // softmax, softmax_backward.                                     twin: portable/softmax.c    contract: kernels.h
 //
 // softmax     in     a2=x a3=length a4=bits of scale a5=bits of weight
-//             live   a6=x of this pass  a7 a8 a9=bits  a10=constants
+//             live   a6=x of this pass  a7 a8 a9 a11=bits  a10=constants
 //                    f0 f2=argument, then remainder r  f1 f3=shifted  f4-f6=polynomial, handed on between two elements
 //                    f7=greatest f8=scale f9=EXP_LOWEST f10=log2(e) f11=2^23 * 1.5 f12 f13=ln 2 f14=highest coefficient f15=1
 //             order  greatest; e^x, two side by side; sum; product. 3 + 27 + 2 + 3 instructions for an element, 62 for a row
@@ -97,10 +97,8 @@ FUNCTION(softmax)
     rfr     a9, f3
     madd.s  f4, f2, f6
     lsi     f6, a10, COEFFICIENT_3
-    slli    a8, a8, 23
     madd.s  f6, f0, f5
     lsi     f5, a10, COEFFICIENT_3
-    slli    a9, a9, 23
     madd.s  f5, f2, f4
     const.s f4, 3
     mul.s   f1, f0, f0
@@ -109,13 +107,15 @@ FUNCTION(softmax)
     mul.s   f3, f2, f2
     madd.s  f6, f2, f5
     madd.s  f0, f1, f4
+    slli    a8, a8, 23
+    slli    a9, a9, 23
     madd.s  f2, f3, f6
     add.s   f0, f0, f15
     add.s   f2, f2, f15
     rfr     a7, f0
+    rfr     a11, f2
     add     a8, a8, a7
-    rfr     a7, f2
-    add     a9, a9, a7
+    add     a9, a9, a11
     s32i    a8, a6, 0
     s32i    a9, a6, 4
     addi    a6, a6, 8
