@@ -81,9 +81,7 @@ def test_segments_hold_what_was_linked_and_nothing_else(elf: Path) -> None:
     assert sum(len(data) for _, data in loaded) == sum(len(data) for _, data in sections)
     for address, data in sections:
         (found,) = [
-            block[address - start :][: len(data)]
-            for start, block in loaded
-            if start <= address < start + len(block)
+            block[address - start :][: len(data)] for start, block in loaded if start <= address < start + len(block)
         ]
         assert found == data
 

@@ -127,7 +127,7 @@ def test_the_budget_is_inclusive(link: Link, budget: Path, dataset: Path, tmp_pa
 
 
 def test_another_model_than_the_default_may_fill_the_chip(link: Link, budget: Path, dataset: Path) -> None:
-    report = memory.analyse(link(PROGRAM.replace("4000", "90000")), budget, dataset, default_model=False)
+    report = memory.analyse(link(PROGRAM.replace("4000", "90000")), budget, dataset, default_firmware=False)
     assert report.static_ram > 10_000
     assert memory.problems(report) == []
 
@@ -166,9 +166,7 @@ def test_model_larger_than_the_chip(link: Link, budget: Path, dataset: Path, siz
         (0x3F400000, "flash, seen through the cache"),
     ],
 )
-def test_segment_that_the_rom_cannot_load(
-    link: Link, budget: Path, dataset: Path, address: int, place: str
-) -> None:
+def test_segment_that_the_rom_cannot_load(link: Link, budget: Path, dataset: Path, address: int, place: str) -> None:
     code = PROGRAM + '\n.section .stray, "ax"\n.space 64\n'
     problems = refusal(link(code, at(".stray", address)), budget, dataset)
     expected = f"section .stray (64 bytes at {address:#x}) is where the ROM cannot load"
@@ -179,9 +177,7 @@ def test_segment_that_the_rom_cannot_load(
 def test_segment_that_runs_into_rom_memory(link: Link, budget: Path, dataset: Path) -> None:
     code = PROGRAM + '\n.section .stray, "ax"\n.space 64\n'
     (problem,) = [
-        line
-        for line in refusal(link(code, at(".stray", 0x3FFDFFF0)), budget, dataset)
-        if "cannot load" in line
+        line for line in refusal(link(code, at(".stray", 0x3FFDFFF0)), budget, dataset) if "cannot load" in line
     ]
     assert problem.startswith("section .stray (64 bytes at 0x3ffdfff0)")
 

@@ -67,8 +67,7 @@ def recursion(name: str, call: str, argument: str) -> str:
     kept = [f"a{register}" for register in range(3, last + 1)]
     save = "\n".join(f"    addi {register}, a2, {index}" for index, register in enumerate(kept))
     check = "\n".join(
-        f"    addi {register}, {register}, -{index}\n    bne {register}, a2, 2f"
-        for index, register in enumerate(kept)
+        f"    addi {register}, {register}, -{index}\n    bne {register}, a2, 2f" for index, register in enumerate(kept)
     )
     return f"""
     .section .text.{name}, "ax"

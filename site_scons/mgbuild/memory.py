@@ -33,9 +33,7 @@ LOADABLE = (
 # though not in an emulator.
 INSTRUCTION_BUS = range(0x40070000, 0x400C0000)
 
-SMALLER_MODEL = (
-    "make n_embd, n_layer or block_size smaller, or use a data set with fewer documents or characters"
-)
+SMALLER_MODEL = "make n_embd, n_layer or block_size smaller, or use a data set with fewer documents or characters"
 ADVICE = {
     "static_ram": SMALLER_MODEL,
     "dram": SMALLER_MODEL,
@@ -113,10 +111,10 @@ class _Memory:
         return self.origin <= section.address < self.origin + self.capacity
 
 
-def analyse(elf: Path, budget: Path, dataset: Path, default_model: bool = True) -> Report:
+def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = True) -> Report:
     """Measure a firmware and its data set against the budgets in a TOML file.
 
-    The budget of static RAM binds the default model; any other may fill the memory that holds its data.
+    The budget of static RAM binds the default firmware; any other may fill the memory that holds its data.
     Raises UserError when a file cannot be read or the ELF was not linked with linker/esp32.ld.
     """
     memories = _memories(elf)
@@ -142,7 +140,7 @@ def analyse(elf: Path, budget: Path, dataset: Path, default_model: bool = True) 
             symbols += _contributors(section, labels, memory.name)
     capacity = layout.capacity - layout.firmware
     regions.append(Region(FLASH, sum(parts.values()), capacity, limits.get(FLASH, capacity)))
-    if not default_model:
+    if not default_firmware:
         static_ram_budget = next(memory.capacity for memory in memories if memory.name == "dram")
     return Report(
         elf=elf,
@@ -170,9 +168,7 @@ def problems(report: Report) -> list[str]:
             found.append(_over_budget(region.name, region.name, region.used, region.budget, culprits))
     if report.static_ram > report.static_ram_budget and "dram" not in overfull:
         culprits = _culprits(report, "static_ram")
-        found.append(
-            _over_budget("static RAM", "static_ram", report.static_ram, report.static_ram_budget, culprits)
-        )
+        found.append(_over_budget("static RAM", "static_ram", report.static_ram, report.static_ram_budget, culprits))
     return found
 
 
@@ -207,9 +203,9 @@ def write_json(report: Report, path: Path) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def check(elf: Path, budget: Path, dataset: Path, json_path: Path, default_model: bool = True) -> str:
+def check(elf: Path, budget: Path, dataset: Path, json_path: Path, default_firmware: bool = True) -> str:
     """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems."""
-    report = analyse(elf, budget, dataset, default_model)
+    report = analyse(elf, budget, dataset, default_firmware)
     write_json(report, json_path)
     found = problems(report)
     if found:

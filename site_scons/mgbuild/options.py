@@ -160,9 +160,10 @@ def parse(arguments: Mapping[str, str]) -> Settings:
     return settings
 
 
-def is_default_model(settings: Settings) -> bool:
-    """Whether every option for the model has its default: the model of README's promises."""
-    return all(getattr(settings, o.name) == o.parse(o.default) for o in OPTIONS if o.group == MODEL)
+def is_default_firmware(settings: Settings) -> bool:
+    """Whether the kernels and every option for the model have their defaults: the firmware of README's promises."""
+    shaping = [option for option in OPTIONS if option.group == MODEL or option.name == "kernels"]
+    return all(getattr(settings, option.name) == option.parse(option.default) for option in shaping)
 
 
 def make_build_folder(path: Path) -> None:

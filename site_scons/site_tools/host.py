@@ -36,9 +36,7 @@ def generate(env: SConsEnvironment) -> None:
         source_scanner=SourceFileScanner,
         single_source=True,
     )
-    env["BUILDERS"]["HostLink"] = Builder(
-        action=Action("$HOST_CC $HOST_FLAGS -o $TARGET $SOURCES -lm", "link $TARGET")
-    )
+    env["BUILDERS"]["HostLink"] = Builder(action=Action("$HOST_CC $HOST_FLAGS -o $TARGET $SOURCES -lm", "link $TARGET"))
     env.AddMethod(_program, "HostProgram")
     env.AddMethod(_library, "HostLibrary")
 

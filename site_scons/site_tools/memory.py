@@ -11,14 +11,14 @@ def _check(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild import memory  # here, so that building for the host takes no package but SCons
 
     elf, budget, dataset = (Path(str(node)) for node in source[:3])
-    print(memory.check(elf, budget, dataset, Path(str(target[0])), default_model=source[3].read()))
+    print(memory.check(elf, budget, dataset, Path(str(target[0])), default_firmware=source[3].read()))
 
 
 def _memory_report(
-    env: SConsEnvironment, json: str, elf: object, budget: str, dataset: list, default_model: bool
+    env: SConsEnvironment, json: str, elf: object, budget: str, dataset: list, default_firmware: bool
 ) -> list:
     """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    inputs = [elf, budget, dataset, env.Value(default_model)]
+    inputs = [elf, budget, dataset, env.Value(default_firmware)]
     node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
     env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf")])
     return node

@@ -1,6 +1,6 @@
 """SCons tool: env.XtensaProgram builds for the ESP32's cores with the toolchain env["XTENSA"]."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mgbuild.sources import product
@@ -20,9 +20,7 @@ _TO_ASSEMBLY = {
 }
 _ASSEMBLE = _builder("$XTENSA_ASSEMBLE -o $TARGET $SOURCE", "assemble $SOURCE")
 _LINK = Builder(
-    action=Action(
-        "$XTENSA_LINK -T $LINKER_SCRIPT $MAP_FLAG -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET"
-    )
+    action=Action("$XTENSA_LINK -T $LINKER_SCRIPT $LINK_FLAGS -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET")
 )
 
 
@@ -34,12 +32,15 @@ def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
     return _ASSEMBLE(env, target, listing)
 
 
-def _program(env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str) -> object:
-    """Node of an ELF linked as the script says, with a map beside it."""
+def _program(
+    env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str, symbols: Mapping[str, int] | None = None
+) -> object:
+    """Node of an ELF linked as the script says, with a map beside it; symbols replace what the script provides."""
     objects = [_object(env, Path(elf).parent / "obj", path) for path in sources]
     map_file = str(Path(elf).with_suffix(".map"))
-    map_flag = env.Literal(f"{env['XTENSA'].linker_prefix}-Map={map_file}")
-    nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, MAP_FLAG=map_flag)
+    flags = [f"-Map={map_file}", *(f"--defsym={name}={value}" for name, value in (symbols or {}).items())]
+    literal = [env.Literal(env["XTENSA"].linker_prefix + flag) for flag in flags]
+    nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, LINK_FLAGS=literal)
     env.Depends(nodes, env.Glob("#linker/*.ld"))
     return nodes[0]
 

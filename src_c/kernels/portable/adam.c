@@ -17,7 +17,7 @@ void adam_update(float *restrict w, float *restrict first, float *restrict secon
                  uint32_t length, const struct adam_step *step) {
     const struct adam_step constants = *step;
     const uint32_t exact_below = float_bits(constants.exact_below);
-    uint32_t small = 0;
+    uint32_t smallest = UINT32_MAX; // bits of a second moment other than 0, less 1
     for (uint32_t i = 0; i < length; ++i) { // without a branch, so that compilers vectorise it
         const float m = FMA32(first[i], constants.first_decay, g[i]);
         const float s = FMA32(g[i], g[i], second[i]);
@@ -29,9 +29,9 @@ void adam_update(float *restrict w, float *restrict first, float *restrict secon
         first[i] = m;
         second[i] = s;
         w[i] = float_bits(s) >= exact_below ? updated : w[i];
-        small |= float_bits(s) < exact_below ? float_bits(s) : 0;
+        smallest = float_bits(s) - 1 < smallest ? float_bits(s) - 1 : smallest;
     }
-    if (small != 0) {
+    if (smallest + 1 < exact_below) {
         update_exactly(w, first, second, length, step);
     }
 }

@@ -1,89 +1,104 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/kernels.h"
+#include "kernels/portable/tiles.h"
 
-#include "math/math32.h"
+static int is_zero(float x) { return float_bits(x) == 0; }
 
-void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r) {
-        for (uint32_t c = 0; c < shape->columns; ++c) {
-            const float *x_row = x + r * shape->x_stride;
-            const float *w_row = w + c * shape->w_stride;
-            float sum = x_row[0] * w_row[0];
-            for (uint32_t k = 1; k < shape->depth; ++k) {
-                sum = FMA32(x_row[k], w_row[k], sum);
-            }
-            y[r * shape->y_stride + c] = sum;
+// A chain that leaves out zeros ends like one that takes them, unless it ends at zero, whose sign may differ, or as NaN,
+// which 0 * infinity may have made.
+static int may_differ_without_zeros(float sum) { return (float_bits(sum) << 1) - 1 >= 0xff000000u; }
+
+// sum + those of x[k] * w[k * w_step] for k < depth where x[k] is not zero.
+static float add_nonzero_terms(float sum, const float *x, const float *w, uint32_t w_step, uint32_t depth) {
+    for (uint32_t k = 0; k < depth; ++k) {
+        if (!is_zero(x[k])) {
+            sum = FMA32(x[k], w[k * w_step], sum);
         }
     }
+    return sum;
+}
+
+// matmul_nt, its chains from the first product or from y; with NONZERO_TERMS matmul_nt_add_sparse.
+SPECIALISED void forward_product(enum start start, enum terms terms, float *y, const float *x, const float *w,
+                                 uint32_t rows, const struct matmul_shape *shape) {
+    struct block block;
+    for (uint32_t r = 0; r < rows; r += BLOCK_ROWS) {
+        const uint32_t block_rows = rows - r < BLOCK_ROWS ? rows - r : BLOCK_ROWS;
+        const float *x_rows = x + r * shape->x_stride;
+        for (uint32_t c = 0; c < shape->columns; c += BLOCK_COLUMNS) {
+            const uint32_t columns = shape->columns - c < BLOCK_COLUMNS ? shape->columns - c : BLOCK_COLUMNS;
+            const float *w_rows = w + c * shape->w_stride;
+            float *corner = y + r * shape->y_stride + c;
+            if (start == FROM_SUM) {
+                for (uint32_t i = 0; i < block_rows; ++i) {
+                    for (uint32_t j = 0; j < columns; ++j) {
+                        block.sums[j][i] = corner[i * shape->y_stride + j];
+                    }
+                }
+            }
+            block_dots(&block, start, c > 0, x_rows, shape->x_stride, block_rows, w_rows, shape->w_stride, columns,
+                       shape->depth);
+            for (uint32_t i = 0; i < block_rows; ++i) {
+                for (uint32_t j = 0; j < columns; ++j) {
+                    float *out = corner + i * shape->y_stride + j;
+                    float sum = block.sums[j][i];
+                    if (terms == NONZERO_TERMS && may_differ_without_zeros(sum)) {
+                        const float *w_row = w_rows + j * shape->w_stride;
+                        sum = add_nonzero_terms(*out, x_rows + i * shape->x_stride, w_row, 1, shape->depth);
+                    }
+                    *out = sum;
+                }
+            }
+        }
+    }
+}
+
+void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
+    forward_product(FROM_PRODUCT, ALL_TERMS, y, x, w, rows, shape);
 }
 
 void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r) {
-        for (uint32_t c = 0; c < shape->columns; ++c) {
-            const float *x_row = x + r * shape->x_stride;
-            const float *w_row = w + c * shape->w_stride;
-            float sum = y[r * shape->y_stride + c];
-            for (uint32_t k = 0; k < shape->depth; ++k) {
-                sum = FMA32(x_row[k], w_row[k], sum);
-            }
-            y[r * shape->y_stride + c] = sum;
-        }
-    }
+    forward_product(FROM_SUM, ALL_TERMS, y, x, w, rows, shape);
 }
 
-// One row of y as a sum of rows of w, each times one element of x.
-static void combine_rows(float *y, const float *x, uint32_t x_step, const float *w, uint32_t depth,
-                         const struct matmul_shape *shape) {
-    for (uint32_t c = 0; c < shape->columns; ++c) {
-        y[c] = x[0] * w[c];
-    }
-    for (uint32_t k = 1; k < depth; ++k) {
-        const float factor = x[k * x_step];
-        const float *w_row = w + k * shape->w_stride;
-        for (uint32_t c = 0; c < shape->columns; ++c) {
-            y[c] = FMA32(factor, w_row[c], y[c]);
-        }
-    }
+void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
+    forward_product(FROM_SUM, NONZERO_TERMS, y, x, w, rows, shape);
 }
 
 void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
+    combine(ALL_TERMS, y, shape->y_stride, x, shape->x_stride, 1, w, shape->w_stride, rows, shape->columns, shape->depth);
+}
+
+void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
+                      const struct matmul_shape *shape) {
+    matmul_nn(y, x, w, rows, shape);
     for (uint32_t r = 0; r < rows; ++r) {
-        combine_rows(y + r * shape->y_stride, x + r * shape->x_stride, 1, w, shape->depth, shape);
+        float *y_row = y + r * shape->y_stride;
+        const float *active_row = active + r * shape->y_stride;
+        for (uint32_t c = 0; c < shape->columns; ++c) {
+            y_row[c] = is_zero(active_row[c]) ? 0.0f : y_row[c];
+        }
+    }
+}
+
+void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
+    matmul_nn(y, x, w, rows, shape);
+    for (uint32_t r = 0; r < rows; ++r) {
+        float *y_row = y + r * shape->y_stride;
+        for (uint32_t c = 0; c < shape->columns; ++c) {
+            if (may_differ_without_zeros(y_row[c])) {
+                y_row[c] = add_nonzero_terms(0.0f, x + r * shape->x_stride, w + c, shape->w_stride, shape->depth);
+            }
+        }
     }
 }
 
 void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
                const struct matmul_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r) {
-        combine_rows(y + r * shape->y_stride, x + r, shape->x_stride, w, depth, shape);
-    }
+    combine(ALL_TERMS, y, shape->y_stride, x, 1, shape->x_stride, w, shape->w_stride, rows, shape->columns, depth);
 }
 
-void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last,
-               const struct matmul_shape *shape) {
-    for (uint32_t t = first; t < last; ++t) {
-        const float *x_row = x + t * shape->x_stride;
-        for (uint32_t u = 0; u <= t; ++u) {
-            const float *w_row = w + u * shape->w_stride;
-            float sum = x_row[0] * w_row[0];
-            for (uint32_t k = 1; k < shape->depth; ++k) {
-                sum = FMA32(x_row[k], w_row[k], sum);
-            }
-            y[t * shape->y_stride + u] = sum;
-        }
-    }
-}
-
-void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_t last,
-               const struct matmul_shape *shape) {
-    for (uint32_t t = first; t < last; ++t) {
-        combine_rows(y + t * shape->y_stride, x + t * shape->x_stride, 1, w, t + 1, shape);
-    }
-}
-
-void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_shape *shape) {
-    for (uint32_t u = 0; u < positions; ++u) {
-        combine_rows(y + u * shape->y_stride, x + u * shape->x_stride + u, shape->x_stride, w + u * shape->w_stride,
-                     positions - u, shape);
-    }
+void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
+                      const struct matmul_shape *shape) {
+    combine(NONZERO_TERMS, y, shape->y_stride, x, 1, shape->x_stride, w, shape->w_stride, rows, shape->columns, depth);
 }

@@ -2,35 +2,59 @@
 #include "kernels/kernels.h"
 #include "math/math32.h"
 
-// x . y as one ascending chain.
-static float dot_product(const float *x, const float *y, uint32_t length) {
-    float sum = x[0] * y[0];
-    for (uint32_t i = 1; i < length; ++i) {
-        sum = FMA32(x[i], y[i], sum);
+#define ROWS 4 // at once, for each sum waits for itself at every step
+
+// sums[r] = x_r . y_r, an ascending chain for each of the rows; from `rows` on the last row again.
+static void dot_products(float sums[ROWS], const float *x, const float *y, uint32_t rows, uint32_t width) {
+    const float *x0 = x, *x1 = x0 + (rows > 1 ? width : 0), *x2 = x1 + (rows > 2 ? width : 0);
+    const float *x3 = x2 + (rows > 3 ? width : 0);
+    const float *y0 = y, *y1 = y + (x1 - x), *y2 = y + (x2 - x), *y3 = y + (x3 - x);
+    float s0 = *x0 * *y0, s1 = *x1 * *y1, s2 = *x2 * *y2, s3 = *x3 * *y3;
+    for (uint32_t i = 1; i < width; ++i) {
+        s0 = FMA32(x0[i], y0[i], s0);
+        s1 = FMA32(x1[i], y1[i], s1);
+        s2 = FMA32(x2[i], y2[i], s2);
+        s3 = FMA32(x3[i], y3[i], s3);
     }
-    return sum;
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
 void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r) {
-        const float *x_row = x + r * shape->width;
-        float *y_row = y + r * shape->width;
-        scale[r] = rsqrt32(FMA32(dot_product(x_row, x_row, shape->width), shape->mean, RMSNORM_EPSILON));
-        for (uint32_t i = 0; i < shape->width; ++i) {
-            y_row[i] = x_row[i] * scale[r];
+    for (uint32_t r = 0; r < rows; r += ROWS) {
+        const uint32_t count = rows - r < ROWS ? rows - r : ROWS;
+        float scales[ROWS];
+        dot_products(scales, x + r * shape->width, x + r * shape->width, count, shape->width);
+        for (uint32_t i = 0; i < ROWS; ++i) {
+            scales[i] = rsqrt32(FMA32(scales[i], shape->mean, RMSNORM_EPSILON));
+        }
+        for (uint32_t i = 0; i < count; ++i) {
+            const float *x_row = x + (r + i) * shape->width;
+            float *y_row = y + (r + i) * shape->width;
+            scale[r + i] = scales[i];
+            for (uint32_t j = 0; j < shape->width; ++j) {
+                y_row[j] = x_row[j] * scales[i];
+            }
         }
     }
 }
 
 void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
                       const struct rmsnorm_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r) {
-        const float *dy_row = dy + r * shape->width;
-        const float *y_row = y + r * shape->width;
-        float *dx_row = dx + r * shape->width;
-        const float projection = dot_product(dy_row, y_row, shape->width) * shape->mean;
-        for (uint32_t i = 0; i < shape->width; ++i) {
-            dx_row[i] = FMA32(FMA32(-y_row[i], projection, dy_row[i]), scale[r], dx_row[i]);
+    for (uint32_t r = 0; r < rows; r += ROWS) {
+        const uint32_t count = rows - r < ROWS ? rows - r : ROWS;
+        float projections[ROWS];
+        dot_products(projections, dy + r * shape->width, y + r * shape->width, count, shape->width);
+        for (uint32_t i = 0; i < count; ++i) {
+            const float *dy_row = dy + (r + i) * shape->width;
+            const float *y_row = y + (r + i) * shape->width;
+            float *dx_row = dx + (r + i) * shape->width;
+            const float projection = projections[i] * shape->mean;
+            for (uint32_t j = 0; j < shape->width; ++j) {
+                dx_row[j] = FMA32(FMA32(-y_row[j], projection, dy_row[j]), scale[r + i], dx_row[j]);
+            }
         }
     }
 }
