@@ -83,6 +83,42 @@ def test_final_weights_stay_close_to_float64(programs: Programs) -> None:
     assert f"{zlib.crc32(learner.weights.tobytes()):08x}" == checksum(programs.run_host().stdout)
 
 
+def test_a_name_depends_on_the_weights_and_the_temperature_alone(programs: Programs) -> None:
+    """What follows BOS is predicted once for many documents, but anew after training and for another temperature."""
+    learner = Learner(programs.load(), Shape(vocab_size=27), programs.dataset())
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            learner.step()
+
+    def likeliest() -> list[int]:
+        return learner.sample(temperature=1e-3)
+
+    def openings() -> set[tuple[int, ...]]:
+        return {tuple(learner.sample(temperature=20.0)[:1]) for _ in range(20)}
+
+    learner.begin(4)
+    train(20)
+    assert len(openings()) > 5
+    early = likeliest()
+    assert all(likeliest() == early for _ in range(5))
+    assert len(openings()) > 5
+    likeliest()
+    train(280)
+    late = likeliest()
+    assert early[0] != late[0]
+    learner.begin(4)
+    train(20)
+    assert likeliest() == early
+    learner.begin(5)
+    untrained = likeliest()
+    learner.begin(4)
+    train(300)
+    assert likeliest() == late
+    learner.begin(5)
+    assert likeliest() == untrained
+
+
 @pytest.mark.parametrize("seed", [0, 1, 7, 1337, -3, 2**31, 2**32 + 5, 10**30])
 def test_any_seed_gives_the_run_of_that_random_seed(seed: int, programs: Programs) -> None:
     run = reference(Shape(vocab_size=27), Recipe(seed=seed))

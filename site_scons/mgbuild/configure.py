@@ -27,6 +27,7 @@ def model_config(shape: Shape, num_docs: int) -> str:
             "BLOCK_SIZE": shape.block_size,
             "VOCAB_SIZE": shape.vocab_size,
             "NUM_DOCS": num_docs,
+            "SCORE_SCALE": f"{(shape.n_embd // shape.n_head) ** -0.5!r}f",
         }
     )
 

@@ -46,7 +46,6 @@ static void attend_backward(const struct layer_activations *layer, uint32_t coun
     struct activations *activations = &arena.training.activations;
     struct gradients *gradients = &arena.training.gradients;
     float *scores = activations->score_gradients[0];
-    const float scale = score_scale();
     for (uint32_t head = 0; head < N_HEAD; ++head) {
         const uint32_t column = head * HEAD_SIZE;
         const float *queries = &layer->qkv[0][column];
@@ -61,7 +60,7 @@ static void attend_backward(const struct layer_activations *layer, uint32_t coun
         causal_tn(d_values, attention, mixed, count, &value_shape);
         causal_nt(scores, mixed, values, 0, count, &score_shape);
         for (uint32_t t = 0; t < count; ++t) {
-            softmax_backward(activations->score_gradients[t], layer->attention[head][t], t + 1, scale);
+            softmax_backward(activations->score_gradients[t], layer->attention[head][t], t + 1, SCORE_SCALE);
         }
         causal_nn(d_queries, scores, keys, 0, count, &query_shape);
         causal_tn(d_keys, scores, queries, count, &query_shape);

@@ -28,7 +28,6 @@ void embed(const uint8_t *tokens, uint32_t first, uint32_t count) {
 
 static void attend(struct layer_activations *layer, uint32_t first, uint32_t count) {
     const uint32_t last = first + count;
-    const float scale = score_scale();
     for (uint32_t head = 0; head < N_HEAD; ++head) {
         const float *queries = &layer->qkv[0][head * HEAD_SIZE];
         const float *keys = queries + N_EMBD;
@@ -36,7 +35,7 @@ static void attend(struct layer_activations *layer, uint32_t first, uint32_t cou
         float *scores = layer->attention[head][0];
         causal_nt(scores, queries, keys, first, last, &score_shape);
         for (uint32_t t = first; t < last; ++t) {
-            softmax(layer->attention[head][t], t + 1, scale, 1.0f);
+            softmax(layer->attention[head][t], t + 1, SCORE_SCALE, 1.0f);
         }
         causal_nn(&layer->mixed[0][head * HEAD_SIZE], scores, values, first, last, &mix_shape);
     }

@@ -80,12 +80,12 @@ static struct fraction next_fraction(struct python_random *random) {
     const uint32_t rest = ((high & 0x3fu) << 26) | low;
     const float upper = (float)(rest >> 16);
     const float lower = (float)(rest & 0xffffu);
-    return (struct fraction){.leading = high >> 6, .rest = FMA32(upper, 0x1p-37f, lower * 0x1p-53f)};
+    return (struct fraction){.leading = high >> 6, .rest = upper * 0x1p-37f + lower * 0x1p-53f};
 }
 
 float random_uniform(struct python_random *random) {
     const struct fraction u = next_fraction(random);
-    return FMA32((float)u.leading, 0x1p-21f, u.rest);
+    return (float)u.leading * 0x1p-21f + u.rest;
 }
 
 // cos and sin of a whole turn times u. The quadrant and the octant are taken off while the fraction is still exact.

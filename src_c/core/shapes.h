@@ -5,12 +5,8 @@
 
 #include "core/model.h"
 #include "kernels/kernels.h"
-#include "math/math32.h"
 
 static const struct rmsnorm_shape embedding_norm = {.width = N_EMBD, .mean = 1.0f / N_EMBD};
-
-// Attention scores are divided by the square root of the head size.
-static inline float score_scale(void) { return rsqrt32((float)HEAD_SIZE); }
 
 // y[positions][outputs] = x[positions][inputs] * w[outputs][inputs]^T
 #define FORWARD_SHAPE(inputs, outputs)                                                                                   \

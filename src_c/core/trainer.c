@@ -35,6 +35,7 @@ void trainer_begin(struct trainer *trainer, const struct dataset *dataset, const
     trainer->schedule = adam_begin();
     trainer->step = 0;
     trainer->document = 0;
+    trainer->opening_scale = 0.0f;
     random_seed(&trainer->random, seed_key, key_words);
     shuffle_documents(trainer);
     draw_weights(trainer);
@@ -55,6 +56,7 @@ float trainer_step(struct trainer *trainer) {
 
     const struct adam_step step = adam_next(&trainer->schedule, trainer->step, STEPS, LEARNING_RATE);
     ++trainer->step;
+    trainer->opening_scale = 0.0f;
     forward(tokens, 0, count);
     const float loss = cross_entropy(tokens + 1, count, step.gradient_scale);
     backward(tokens, count, &step);
@@ -63,14 +65,26 @@ float trainer_step(struct trainer *trainer) {
     return loss;
 }
 
+// Probabilities of what follows a token at this position. Every document opens with BOS, so position 0 keeps its own, and
+// its keys and values, for the documents to come.
+static const float *predict(struct trainer *trainer, uint8_t token, uint32_t position, float scale) {
+    float *probabilities = arena.training.activations.logits[position];
+    if (position > 0 || trainer->opening_scale != scale) {
+        forward(&token, position, 1);
+        softmax(probabilities, VOCAB_SIZE, scale, 1.0f);
+    }
+    if (position == 0) {
+        trainer->opening_scale = scale;
+    }
+    return probabilities;
+}
+
 uint32_t trainer_sample(struct trainer *trainer, uint8_t tokens[BLOCK_SIZE], float temperature) {
     const float scale = reciprocal32(temperature);
     uint8_t token = BOS;
     uint32_t length = 0;
     while (length < BLOCK_SIZE) {
-        forward(&token, length, 1);
-        float *probabilities = arena.training.activations.logits[length];
-        softmax(probabilities, VOCAB_SIZE, scale, 1.0f);
+        const float *probabilities = predict(trainer, token, length, scale);
         token = (uint8_t)random_choice(&trainer->random, probabilities, VOCAB_SIZE);
         if (token == BOS) {
             break;

@@ -20,6 +20,7 @@ struct trainer {
     struct adam_schedule schedule;
     uint32_t step; // steps taken
     uint32_t document; // index into order of the next document
+    float opening_scale; // 1 / temperature of the probabilities that position 0 holds; 0: none
     uint16_t order[ORDER_LENGTH];
 };
 

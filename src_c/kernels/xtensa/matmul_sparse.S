@@ -1,22 +1,35 @@
 // SPDX-License-Identifier: MIT
 // matmul_nt_add_sparse, matmul_nn_sparse, matmul_tn_sparse: products that leave out the zeros of x.
-//                                                          twin: portable/matmul_sparse.c    contract: kernels.h
+//                                                                twin: portable/matmul.c    contract: kernels.h
 //
-// in     a2=y a3=x a4=w a5=rows a6=shape (tn: a6=depth a7=shape)
-// live   a2=y a3=x of this row and step  a4=w of the columns' first step  a5=rows left  a6=depth  a7=w of this step
-//        nt: a8-a14=w_stride times 1 to 7   nn, tn: a8=w_stride, a9=x_stride   a15=bits of x, scratch
-//        f0-f7=sums of 8 columns of one row  f14=w f15=x
-// uses   f0-f7 f14 f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
-// order  one chain for each output, ascending. 8 columns: 4 instructions for a zero, 22 for another x, 24 for a row
+// nt, nn      in     a2=y a3=x a4=w a5=rows a6=shape
+//             A row of x is taken in pieces of up to PIECE steps: first the addresses of what is not zero go to a list,
+//             then each block of 8 columns (or 1) walks along the list.
+//             live   a2=y of these columns  a3=x of the next piece  a4=w of these columns, nt: less the row's x
+//                    a5=columns left  a6=length of the list  a7=bits of x, address of x, then of w  a15=place in the list
+//                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride  a9=x of the row
+//             order  9 instructions for 4 zeros; another x: 6, and 20 (nn 22) for 8 columns; 24 for 8 columns of a piece
+// tn          in     a2=y a3=x a4=w a5=rows a6=depth a7=shape
+//             live   a2=y a3=x of this row and step  a4=w of the columns' first step  a5=rows left  a6=depth
+//                    a7=w of this step  a8=w_stride a9=x_stride in bytes  a15=bits of x, scratch
+//             order  8 columns: 4 instructions for a zero, 22 for another x, 24 for a row
+// uses   f0-f7=sums of 8 columns of one row f14=w f15=x, LBEG/LEND/LCOUNT      stack 320 (leaf)      over-read 0
+// chains one for each output, ascending
 #include "kernels/xtensa/kernel.h"
 
 #define SPARSE_Y 0
 #define SPARSE_X 4
-#define SPARSE_ROWS 8
-#define SPARSE_COLUMNS 12
-#define SPARSE_Y_STRIDE 16
-#define SPARSE_X_SKIP 20 // from behind a row's last step to the next row's first
-#define SPARSE_W_STRIDE 24
+#define SPARSE_W 8
+#define SPARSE_ROWS 12
+#define SPARSE_COLUMNS 16
+#define SPARSE_Y_STRIDE 20
+#define SPARSE_X_STRIDE 24 // tn: from behind a row's last step to the next row's first
+#define SPARSE_W_STRIDE 28
+#define SPARSE_DEPTH 32
+#define SPARSE_DEPTH_LEFT 36
+#define SPARSE_LIST 40
+#define PIECE 64
+#define SPARSE_FRAME_BYTES 320 // with the 16 bytes of the caller's registers
 
 // f\sum += x * w of column \number, which in nt lies \index bytes from the first.
 .macro add_column kind, number, sum, index
@@ -32,87 +45,7 @@
     madd.s  \sum, f15, f14
 .endm
 
-.macro start_column kind, number, sum
-    .ifc \kind, nt
-    lsi     \sum, a2, 4 * \number
-    .else
-    const.s \sum, 0
-    .endif
-.endm
-
-// \columns columns of all rows.
-.macro column_block kind, columns
-    l32i    a8, a1, SPARSE_W_STRIDE
-    .ifc \kind, nt
-    .if \columns == 8
-    add     a9, a8, a8
-    add     a10, a9, a8
-    add     a11, a9, a9
-    add     a12, a11, a8
-    add     a13, a10, a10
-    add     a14, a13, a8
-    .endif
-    .endif
-    l32i    a2, a1, SPARSE_Y
-    l32i    a3, a1, SPARSE_X
-    l32i    a5, a1, SPARSE_ROWS
-1:
-    mov     a7, a4
-    start_column \kind, 0, f0
-    .if \columns == 8
-    start_column \kind, 1, f1
-    start_column \kind, 2, f2
-    start_column \kind, 3, f3
-    start_column \kind, 4, f4
-    start_column \kind, 5, f5
-    start_column \kind, 6, f6
-    start_column \kind, 7, f7
-    .endif
-    loopnez a6, 3f
-    l32i    a15, a3, 0
-    .ifc \kind, tn
-    add     a3, a3, a9
-    .else
-    addi    a3, a3, 4
-    .endif
-    bnez    a15, 4f
-2:
-    .ifc \kind, nt
-    addi    a7, a7, 4
-    .else
-    add     a7, a7, a8
-    .endif
-3:
-    ssi     f0, a2, 0
-    .if \columns == 8
-    ssi     f1, a2, 4
-    ssi     f2, a2, 8
-    ssi     f3, a2, 12
-    ssi     f4, a2, 16
-    ssi     f5, a2, 20
-    ssi     f6, a2, 24
-    ssi     f7, a2, 28
-    .endif
-    l32i    a15, a1, SPARSE_Y_STRIDE
-    addi    a5, a5, -1
-    add     a2, a2, a15
-    l32i    a15, a1, SPARSE_X_SKIP
-    add     a3, a3, a15
-    bnez    a5, 1b
-    l32i    a2, a1, SPARSE_Y
-    .ifc \kind, nt
-    .if \columns == 8
-    add     a4, a4, a14
-    .endif
-    add     a4, a4, a8
-    .else
-    addi    a4, a4, 4 * \columns
-    .endif
-    addi    a2, a2, 4 * \columns
-    s32i    a2, a1, SPARSE_Y
-    j       5f
-4: // out of the way: most of x is zero
-    wfr     f15, a15
+.macro add_columns kind, columns
     add_column \kind, 0, f0, a8
     .if \columns == 8
     add_column \kind, 1, f1, a8
@@ -123,70 +56,260 @@
     add_column \kind, 6, f6, a13
     add_column \kind, 7, f7, a14
     .endif
+.endm
+
+// \what (lsi or ssi) on the sums of \columns columns.
+.macro sums what, columns
+    \what   f0, a2, 0
+    .if \columns == 8
+    \what   f1, a2, 4
+    \what   f2, a2, 8
+    \what   f3, a2, 12
+    \what   f4, a2, 16
+    \what   f5, a2, 20
+    \what   f6, a2, 24
+    \what   f7, a2, 28
+    .endif
+.endm
+
+// Column blocks of this width while there are enough columns; the whole list for each.
+.macro listed_columns kind, columns
+    addi    a5, a5, -\columns
+    bltz    a5, 3f
+1:
+    sums    lsi, \columns
+    addi    a15, a1, SPARSE_LIST
+    loopnez a6, 2f
+    l32i    a7, a15, 0
+    addi    a15, a15, 4
+    lsi     f15, a7, 0
+    .ifc \kind, nn
+    sub     a7, a7, a9
+    mull    a7, a7, a8
+    .endif
+    add     a7, a7, a4
+    add_columns \kind, \columns
+2:
+    sums    ssi, \columns
+    .ifc \kind, nt
+    .if \columns == 8
+    add     a4, a4, a14
+    .endif
+    add     a4, a4, a8
+    .else
+    addi    a4, a4, 4 * \columns
+    .endif
+    addi    a2, a2, 4 * \columns
+    addi    a5, a5, -\columns
+    bgez    a5, 1b
+3:
+    addi    a5, a5, \columns
+.endm
+
+// An x that is not zero, \offset bytes from a3, goes to the list; then back to \next.
+.macro list_x offset, next
+    addi    a7, a3, \offset
+    s32i    a7, a15, 0
+    addi    a15, a15, 4
+    j       \next
+.endm
+
+.macro sparse_product kind
+    entry   a1, SPARSE_FRAME_BYTES
+    l32i    a7, a6, SHAPE_COLUMNS
+    l32i    a8, a6, SHAPE_DEPTH
+    l32i    a9, a6, SHAPE_Y_STRIDE
+    l32i    a10, a6, SHAPE_X_STRIDE
+    l32i    a11, a6, SHAPE_W_STRIDE
+    slli    a9, a9, 2
+    slli    a10, a10, 2
+    s32i    a2, a1, SPARSE_Y
+    s32i    a3, a1, SPARSE_X
+    s32i    a4, a1, SPARSE_W
+    s32i    a5, a1, SPARSE_ROWS
+    s32i    a7, a1, SPARSE_COLUMNS
+    s32i    a8, a1, SPARSE_DEPTH
+    s32i    a9, a1, SPARSE_Y_STRIDE
+    s32i    a10, a1, SPARSE_X_STRIDE
+    .ifc \kind, nt
+    slli    a8, a11, 2
+    add     a9, a8, a8
+    add     a10, a9, a8
+    add     a11, a9, a9
+    add     a12, a11, a8
+    add     a13, a10, a10
+    add     a14, a13, a8
+    .else
+    mov     a8, a11
+    const.s f0, 0
+    .endif
+10: // a row
+    .ifc \kind, nn
+    mov     a9, a3
+    mov     a15, a2
+    loopnez a7, 11f
+    ssip    f0, a15, 4
+11:
+    .endif
+    l32i    a5, a1, SPARSE_DEPTH
+12: // a piece of it, of a5 steps that are left
+    movi    a6, PIECE
+    minu    a6, a6, a5
+    sub     a5, a5, a6
+    s32i    a5, a1, SPARSE_DEPTH_LEFT
+    addi    a15, a1, SPARSE_LIST
+    srli    a7, a6, 2
+    extui   a6, a6, 0, 2
+    loopnez a7, 17f
+    l32i    a7, a3, 0
+    bnez    a7, 20f
+13:
+    l32i    a7, a3, 4
+    bnez    a7, 21f
+14:
+    l32i    a7, a3, 8
+    bnez    a7, 22f
+15:
+    l32i    a7, a3, 12
+    bnez    a7, 23f
+16:
+    addi    a3, a3, 16
+17:
+    loopnez a6, 19f
+    l32i    a7, a3, 0
+    bnez    a7, 24f
+18:
+    addi    a3, a3, 4
+19:
+    l32i    a4, a1, SPARSE_W
+    sub     a6, a15, a1
+    l32i    a5, a1, SPARSE_COLUMNS
+    addi    a6, a6, -SPARSE_LIST
+    .ifc \kind, nt
+    l32i    a7, a1, SPARSE_X
+    sub     a4, a4, a7
+    .endif
+    srli    a6, a6, 2
+    beqz    a6, 26f
+    listed_columns \kind, 8
+    beqz    a5, 25f
+    listed_columns \kind, 1
+25:
+    l32i    a2, a1, SPARSE_Y
+26:
+    l32i    a5, a1, SPARSE_DEPTH_LEFT
+    bnez    a5, 12b
+    l32i    a5, a1, SPARSE_ROWS
+    l32i    a7, a1, SPARSE_Y_STRIDE
+    addi    a5, a5, -1
+    beqz    a5, 27f
+    l32i    a15, a1, SPARSE_X_STRIDE
+    l32i    a3, a1, SPARSE_X
+    add     a2, a2, a7
+    add     a3, a3, a15
+    s32i    a5, a1, SPARSE_ROWS
+    s32i    a2, a1, SPARSE_Y
+    s32i    a3, a1, SPARSE_X
+    .ifc \kind, nn
+    l32i    a7, a1, SPARSE_COLUMNS
+    const.s f0, 0
+    .endif
+    j       10b
+27:
+    retw
+20: // out of the way: most of x is zero
+    list_x  0, 13b
+21:
+    list_x  4, 14b
+22:
+    list_x  8, 15b
+23:
+    list_x  12, 16b
+24:
+    list_x  0, 18b
+.endm
+
+FUNCTION(matmul_nt_add_sparse)
+    sparse_product nt
+END_FUNCTION(matmul_nt_add_sparse)
+
+FUNCTION(matmul_nn_sparse)
+    sparse_product nn
+END_FUNCTION(matmul_nn_sparse)
+
+// \columns columns of all rows.
+.macro transposed_columns columns
+    l32i    a2, a1, SPARSE_Y
+    l32i    a3, a1, SPARSE_X
+    l32i    a5, a1, SPARSE_ROWS
+1:
+    mov     a7, a4
+    const.s f0, 0
+    .if \columns == 8
+    const.s f1, 0
+    const.s f2, 0
+    const.s f3, 0
+    const.s f4, 0
+    const.s f5, 0
+    const.s f6, 0
+    const.s f7, 0
+    .endif
+    loopnez a6, 3f
+    l32i    a15, a3, 0
+    add     a3, a3, a9
+    bnez    a15, 4f
+2:
+    add     a7, a7, a8
+3:
+    sums    ssi, \columns
+    l32i    a15, a1, SPARSE_Y_STRIDE
+    addi    a5, a5, -1
+    add     a2, a2, a15
+    l32i    a15, a1, SPARSE_X_STRIDE
+    add     a3, a3, a15
+    bnez    a5, 1b
+    l32i    a2, a1, SPARSE_Y
+    addi    a4, a4, 4 * \columns
+    addi    a2, a2, 4 * \columns
+    s32i    a2, a1, SPARSE_Y
+    j       5f
+4: // out of the way: most of x is zero
+    wfr     f15, a15
+    add_columns tn, \columns
     j       2b
 5:
 .endm
 
-// \shape holds the shape, a6 the depth, a8 what is to be SPARSE_X_SKIP.
-.macro sparse_product kind, shape
-    l32i    a10, \shape, SHAPE_COLUMNS
-    l32i    a11, \shape, SHAPE_Y_STRIDE
-    l32i    a12, \shape, SHAPE_W_STRIDE
+FUNCTION(matmul_tn_sparse)
+    entry   a1, FRAME_BYTES
+    l32i    a10, a7, SHAPE_COLUMNS
+    l32i    a11, a7, SHAPE_Y_STRIDE
+    l32i    a9, a7, SHAPE_X_STRIDE
+    l32i    a8, a7, SHAPE_W_STRIDE
     slli    a11, a11, 2
-    slli    a12, a12, 2
+    slli    a9, a9, 2
+    slli    a8, a8, 2
+    mull    a12, a9, a6
+    movi    a13, 4
+    sub     a12, a13, a12
     s32i    a2, a1, SPARSE_Y
     s32i    a3, a1, SPARSE_X
     s32i    a5, a1, SPARSE_ROWS
     s32i    a11, a1, SPARSE_Y_STRIDE
-    s32i    a8, a1, SPARSE_X_SKIP
-    s32i    a12, a1, SPARSE_W_STRIDE
+    s32i    a12, a1, SPARSE_X_STRIDE
     addi    a10, a10, -8
     bltz    a10, 16f
 15:
-    s32i    a10, a1, SPARSE_COLUMNS
-    column_block \kind, 8
-    l32i    a10, a1, SPARSE_COLUMNS
+    transposed_columns 8
     addi    a10, a10, -8
     bgez    a10, 15b
 16:
     addi    a10, a10, 8
     beqz    a10, 18f
 17:
-    s32i    a10, a1, SPARSE_COLUMNS
-    column_block \kind, 1
-    l32i    a10, a1, SPARSE_COLUMNS
+    transposed_columns 1
     addi    a10, a10, -1
     bnez    a10, 17b
 18:
     retw
-.endm
-
-.macro sparse_forward kind
-    entry   a1, FRAME_BYTES
-    mov     a9, a6
-    l32i    a8, a9, SHAPE_X_STRIDE
-    l32i    a6, a9, SHAPE_DEPTH
-    sub     a8, a8, a6
-    slli    a8, a8, 2
-    mov     a15, a9
-    sparse_product \kind, a15
-.endm
-
-FUNCTION(matmul_nt_add_sparse)
-    sparse_forward nt
-END_FUNCTION(matmul_nt_add_sparse)
-
-FUNCTION(matmul_nn_sparse)
-    sparse_forward nn
-END_FUNCTION(matmul_nn_sparse)
-
-FUNCTION(matmul_tn_sparse)
-    entry   a1, FRAME_BYTES
-    l32i    a9, a7, SHAPE_X_STRIDE
-    mov     a15, a7
-    slli    a9, a9, 2
-    mull    a8, a9, a6
-    movi    a10, 4
-    sub     a8, a10, a8
-    sparse_product tn, a15
 END_FUNCTION(matmul_tn_sparse)
