@@ -139,7 +139,8 @@ def test_seed_words_are_those_of_python(seed):
 
 def test_generated_headers():
     model = configure.model_config(Shape(16, 4, 1, 16, 27), 32033)
-    for line in ("N_EMBD 16", "N_HEAD 4", "N_LAYER 1", "BLOCK_SIZE 16", "VOCAB_SIZE 27", "NUM_DOCS 32033", "SCORE_SCALE 0.5f"):
+    sizes = ("N_EMBD 16", "N_HEAD 4", "N_LAYER 1", "BLOCK_SIZE 16", "VOCAB_SIZE 27", "NUM_DOCS 32033")
+    for line in (*sizes, "SCORE_SCALE 0.5f"):
         assert f"#define {line}\n" in model
     run = configure.run_config(options.parse({"seed": str(-(2**32) - 5), "lr": "1e-05", "temperature": "1"}))
     for line in ("STEPS 1000", "LEARNING_RATE 1e-05f", "TEMPERATURE 1.0f", "SAMPLES 20", "LOG_EVERY 100"):

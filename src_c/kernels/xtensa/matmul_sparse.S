@@ -8,7 +8,7 @@
 //             live   a2=y of these columns  a3=x of the next piece  a4=w of these columns, nt: less the row's x
 //                    a5=columns left  a6=length of the list  a7=bits of x, address of x, then of w  a15=place in the list
 //                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride  a9=x of the row
-//             order  9 instructions for 4 zeros; another x: 6, and 20 (nn 22) for 8 columns; 24 for 8 columns of a piece
+//             order  9 instructions for 4 zeros; another x: 6, and 20 (nn 22) for 8 columns; 23 for 8 columns of a piece
 // tn          in     a2=y a3=x a4=w a5=rows a6=depth a7=shape
 //             live   a2=y a3=x of this row and step  a4=w of the columns' first step  a5=rows left  a6=depth
 //                    a7=w of this step  a8=w_stride a9=x_stride in bytes  a15=bits of x, scratch

@@ -4,7 +4,7 @@
 // rmsnorm            in a2=y a3=scale a4=x a5=rows a6=shape
 //             live   a7=width, a8=width less one  a9=RSQRT_SEED a10=constants a11=x of the sum  a12=scratch
 //                    f0=sum, then 1 / root f1-f7=scratch f11=epsilon f12=mean f13=RSQRT_SCALE f14=A f15=C
-//             order  5 instructions for an element, 35 for a row
+//             order  5 instructions for an element, 33 for a row
 // rmsnorm_backward   in a2=dx a3=dy a4=y a5=scale a6=rows a7=shape
 //             live   a8=width, a9=width less one  a10=dy a11=y of the sum
 //                    f0=sum, then projection f1 f6=dy f2 f7=y f3 f8=dx f4=scale f5=mean
