@@ -145,39 +145,110 @@ def test_a_hundred_calls_deep_with_floats(run: Run) -> None:
     assert int(done.stdout, 16) == int(deep(100, 1.0, 1)) & 0xFFFFFFFF
 
 
+REGISTERS = [
+    *("PC", "PS", "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15"),
+    *("SAR", "EXCCAUSE", "EXCVADDR", "LBEG", "LEND", "LCOUNT"),
+]
+
+
+def panic_of(done: subprocess.CompletedProcess[str]) -> tuple[str, dict[str, int], list[tuple[int, int]]]:
+    """What a panic names as its cause, the registers, and the backtrace: pairs of program counter and stack pointer."""
+    found = re.fullmatch(
+        r"\nGuru Meditation Error: Core  0 panic'ed \((.*)\)\. Exception was unhandled\.\n\n"
+        r"Core  0 register dump:\n((?:.+\n)+)\nBacktrace:(.*)\n",
+        done.stdout,
+    )
+    assert found, done.stdout
+    assert done.returncode == 70
+    cause, dump, frames = found.groups()
+    registers = {name: int(value, 16) for name, value in re.findall(r"(\w+) *: (0x[0-9a-f]{8})", dump)}
+    assert list(registers) == REGISTERS
+    backtrace = [tuple(int(word, 16) for word in frame.split(":")) for frame in frames.split() if ":" in frame]
+    return cause, registers, backtrace
+
+
 @pytest.mark.parametrize(
-    ("body", "line"),
+    ("body", "cause", "expected"),
     [
-        ('__asm__ volatile("ill");', r"# exception: cause 0 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}"),
-        ("result = 5 / result;", r"# exception: cause 6 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}"),
+        ('__asm__ volatile("ill");', "IllegalInstruction", {"EXCCAUSE": 0}),
+        ("result = 5 / result;", "IntegerDivideByZero", {"EXCCAUSE": 6}),
         (
             "result = *(volatile uint32_t *)0xF0000000;",
-            r"# exception: cause 15 at 0x[0-9a-f]{8} address 0xf0000000",
+            "LoadStorePIFAddrError",
+            {"EXCCAUSE": 15, "EXCVADDR": 0xF0000000},
         ),
-        (
-            "((void (*)(void))0xE0000000)();",
-            r"# exception: cause 14 at 0xe0000000 address 0xe0000000",
-        ),
+        ("((void (*)(void))0xE0000000)();", "InstrPIFAddrError", {"EXCCAUSE": 14, "PC": 0xE0000000}),
         (
             '__asm__ volatile("movi a2, 0\\n wsr.cpenable a2\\n rsync\\n const.s f0, 1");',
-            r"# exception: cause 32 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+            "Coprocessor0Disabled",
+            {"EXCCAUSE": 32},
         ),
         (  # PS.UM off: the kernel vector
             '__asm__ volatile("movi a2, 0x40000\\n wsr.ps a2\\n rsync\\n ill");',
-            r"# exception: cause 0 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+            "IllegalInstruction",
+            {"EXCCAUSE": 0},
         ),
         (  # PS.EXCM on
             '__asm__ volatile("movi a2, 0x4003F\\n wsr.ps a2\\n rsync\\n ill");',
-            r"# double exception: cause 0 at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+            "Double exception",
+            {"EXCCAUSE": 0},
         ),
-        ('__asm__ volatile("break 1, 1");', r"# interrupt: level 6 at 0x[0-9a-f]{8}"),
-        (  # a stack that is gone: panic() has its own
-            '__asm__ volatile("movi a1, 0xF0000000\\n callx8 %0" :: "r"(print_result));',
-            r"# (double )?exception: cause \d+ at 0x[0-9a-f]{8} address 0x[0-9a-f]{8}",
+        ('__asm__ volatile("break 1, 1");', "Debug exception", {}),
+        ('board_abort("something is wrong");', "something is wrong", {}),
+        (
+            '__asm__ volatile("movi a2, 0x1234\\n movi a7, 0x4321\\n movi a15, 0x777\\n ill" ::: "a2", "a7", "a15");',
+            "IllegalInstruction",
+            {"A2": 0x1234, "A7": 0x4321, "A15": 0x777},
         ),
     ],
 )
-def test_exceptions_end_the_program_with_one_line(run: Run, body: str, line: str) -> None:
-    done = run(f"{body}\nprint_result(); return 0;")
-    assert re.fullmatch(f"\n{line}\n", done.stdout)
-    assert done.returncode == 70
+def test_an_exception_ends_in_a_panic_that_names_it(run: Run, body: str, cause: str, expected: dict[str, int]) -> None:
+    named, registers, backtrace = panic_of(run(f"{body}\nprint_result(); return 0;"))
+    assert named == cause
+    assert expected.items() <= registers.items()
+    assert backtrace[0] == (registers["PC"], registers["A1"])
+
+
+def test_a_stack_that_is_gone_still_gives_a_panic(run: Run) -> None:
+    done = run('__asm__ volatile("movi a1, 0xF0000000\\n callx8 %0" :: "r"(print_result)); return 0;')
+    cause, _, backtrace = panic_of(done)
+    assert cause in ("Double exception", "LoadStorePIFAddrError")
+    assert backtrace
+
+
+DEEP = """static __attribute__((noinline)) int deep(int n) {
+    volatile char block[100];
+    block[0] = (char)n;
+    if (n == 0) {
+        LAST;
+        return 1;
+    }
+    const int rest = deep(n - 1);
+    return rest + block[0];
+}"""
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6, 13, 25])
+def test_the_backtrace_names_every_caller(run: Run, depth: int) -> None:
+    """With few callers their windows are still in registers, with many they have been saved to the stack."""
+    done = run(f"return deep({depth});", DEEP.replace("LAST", '__asm__ volatile("ill")'))
+    _, _, backtrace = panic_of(done)
+    addresses = [pc for pc, _ in backtrace]
+    assert len(addresses) == depth + 4  # deep(depth) to deep(0), app_main, board_start, _start
+    assert len(set(addresses[1 : depth + 1])) == 1, "all but the last call themselves from the same place"
+    pointers = [sp for _, sp in backtrace]
+    assert pointers == sorted(set(pointers))
+
+
+def test_a_stack_that_overflows_is_caught_before_it_overwrites_anything(run: Run) -> None:
+    done = run("return deep(1000000);", DEEP.replace("LAST", "(void)0"))
+    cause, _, backtrace = panic_of(done)
+    assert cause == "Stack overflow"
+    assert len({pc for pc, _ in backtrace[1:]}) == 1
+
+
+def test_a_loop_that_was_interrupted_does_not_go_on_in_the_panic(run: Run) -> None:
+    """The handler runs with LCOUNT zero, though a panic inside a loop leaves more rounds to go."""
+    body = '__asm__ volatile("movi a8, 50\\n loopnez a8, 1f\\n nop\\n ill\\n nop\\n 1:" ::: "a8");'
+    _, registers, _ = panic_of(run(f"{body}\nreturn 0;"))
+    assert registers["LCOUNT"] == 49

@@ -34,7 +34,8 @@ def model_config(shape: Shape, num_docs: int) -> str:
 
 def run_config(settings: Settings) -> str:
     """Text of run_config.h."""
-    words = seed_words(settings.seed)
+    from_chip = settings.seed is None
+    words = seed_words(settings.seed or 0)
     return _header(
         {
             "STEPS": settings.steps,
@@ -44,6 +45,8 @@ def run_config(settings: Settings) -> str:
             "LOG_EVERY": settings.log_every,
             "SEED_KEY": "{" + ", ".join(f"{word}u" for word in words) + "}",
             "SEED_KEY_WORDS": len(words),
+            "SEED_FROM_CHIP": int(from_chip),
+            "CONSOLE_BAUD": settings.baud,
         }
     )
 

@@ -83,28 +83,37 @@ def capture(firmware: Path, dataset: Path, timeout: float, *flags: str) -> subpr
     )
 
 
+def command_esp32(program: str, flash: Path, serial: str) -> list[str]:
+    """Command line that boots a 4 MB flash image, which it may write to, with UART0 on a device that QEMU names."""
+    drive = f"file={_quoted(flash)},if=mtd,format=raw"
+    return [program, "-M", "esp32", "-display", "none", "-monitor", "none", "-serial", serial, "-drive", drive]
+
+
 def capture_esp32(program: str, flash: Path, until: str, timeout: float) -> str:
     """Boot a 4 MB flash image on an emulated ESP32 until a whole line that begins with `until` is printed.
 
-    Returns what UART0 wrote. Works on a copy of the image, for the machine may write to its flash. Raises
-    TimeoutError, with the output so far, when the line has not come after `timeout` seconds.
+    Returns what UART0 wrote, with plain line feeds. Works on a copy of the image, for the machine may write to its
+    flash. Raises TimeoutError, with the output so far, when the line has not come after `timeout` seconds.
     """
     with tempfile.TemporaryDirectory() as name:
         console = Path(name, "console.log")
         copy = shutil.copy(flash, name)
-        words = [program, "-M", "esp32", "-display", "none", "-monitor", "none"]
-        words += ["-serial", f"file:{_quoted(console)}", "-drive", f"file={_quoted(Path(copy))},if=mtd,format=raw"]
+        words = command_esp32(program, Path(copy), f"file:{_quoted(console)}")
         deadline = time.monotonic() + timeout
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as machine:
             try:
                 while time.monotonic() < deadline:
-                    output = console.read_text("utf-8", "replace") if console.exists() else ""
+                    output = _text(console.read_bytes()) if console.exists() else ""
                     if any(line.startswith(until) for line in output.split("\n")[:-1]):
                         return output
                     time.sleep(0.1)
             finally:
                 machine.kill()
         raise TimeoutError(f"no line {until!r} from {flash} within {timeout:.0f} seconds; it wrote:\n{output}")
+
+
+def _text(console: bytes) -> str:
+    return console.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _quoted(path: Path) -> str:

@@ -15,7 +15,7 @@ class Settings:
     """The checked value of every option, under the option's own name."""
 
     dataset: Path
-    seed: int
+    seed: int | None  # None: drawn by the chip
     steps: int
     n_embd: int
     n_head: int
@@ -32,6 +32,11 @@ class Settings:
     k: str
     port: str
     baud: int
+    flash_baud: int
+    until: str
+    timeout: float
+    log: str
+    board: str
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,13 @@ class Option:
     group: str
 
 
-def _integer(text: str) -> int:
+def _seed(text: str) -> int | None:
+    if text == "hw":
+        return None
     try:
-        return int(text)
+        return int(text, 16 if text.lower().startswith("0x") else 10)
     except ValueError:
-        raise ValueError("must be an integer") from None
+        raise ValueError("must be an integer, or hw for one that the chip draws") from None
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -122,7 +129,7 @@ OPTIONS = (
     Option("n_head", "4", _whole(1, LIMITS["n_head"]), "attention heads", MODEL),
     Option("n_layer", "1", _whole(1, LIMITS["n_layer"]), "layers", MODEL),
     Option("block_size", "16", _whole(1, LIMITS["block_size"]), "longest sequence, in tokens", MODEL),
-    Option("seed", "42", _integer, "any integer, as random.seed(N) of Python", RUN),
+    Option("seed", "42", _seed, "any integer, as random.seed(N) of Python; hw: the chip draws it", RUN),
     Option("steps", "1000", _whole(1, 10_000_000), "training steps, one document each", RUN),
     Option("lr", "0.01", _real(1e-9, 100.0), "learning rate at the first step, falls to 0", RUN),
     Option("temperature", "0.5", _real(1e-3, 1e3), "of the samples; low is cautious", RUN),
@@ -134,7 +141,12 @@ OPTIONS = (
     Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD),
     Option("k", "", str, "scons test: run the tests that match this pytest expression", OTHER),
     Option("port", "", str, "scons flash, monitor, erase: serial port of the board", OTHER),
-    Option("baud", "460800", _whole(9600, 4_000_000), "scons flash, monitor, erase: bits per second", OTHER),
+    Option("baud", "115200", _whole(9600, 4_000_000), "of the console: in the firmware and for scons monitor", OTHER),
+    Option("flash_baud", "460800", _whole(9600, 4_000_000), "scons flash, erase: bits per second", OTHER),
+    Option("until", "", str, "scons monitor: leave when a line matches this regular expression", OTHER),
+    Option("timeout", "0", _real(0, 1e9), "scons monitor: leave after so many seconds; 0: never", OTHER),
+    Option("log", "", str, "scons monitor: file that takes every line too", OTHER),
+    Option("board", "", str, "scons test: port of a board to test as well; it is flashed", OTHER),
 )
 
 

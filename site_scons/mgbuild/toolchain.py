@@ -52,7 +52,7 @@ class EspIdf:
     @property
     def compile(self) -> list[str]:
         """Command for C and assembly sources; -c, -o and the source are to follow."""
-        return [self.gcc, *self.selector, "-mlongcalls", *LANGUAGE, *FREESTANDING]
+        return [self.gcc, *self.selector, "-mlongcalls", "-g", *LANGUAGE, *FREESTANDING]
 
     @property
     def link(self) -> list[str]:
@@ -81,7 +81,7 @@ class Llvm:
 
     @property
     def compile(self) -> list[str]:
-        """Command from C to assembly text; -o and the source are to follow.
+        """Command from C to assembly text; -o and the source are to follow, and -g if wanted.
 
         A jump table in .rodata would take the literals of the function after it out of l32r's reach.
         """

@@ -9,16 +9,27 @@ from SCons.Script.SConscript import SConsEnvironment
 from SCons.Tool import SourceFileScanner
 
 
-def _builder(command: str, message: str) -> Callable:
-    return Builder(action=Action(command, message), source_scanner=SourceFileScanner, single_source=True)
+def _builder(command: str, message: str, *further: Callable) -> Callable:
+    action = [Action(command, message), *(Action(step, None) for step in further)]
+    return Builder(action=action, source_scanner=SourceFileScanner, single_source=True)
+
+
+def _without_unwinding(target: list, source: list, env: SConsEnvironment) -> None:
+    """Drop the directives for unwinding, whose register names llvm-mc does not know; lines for debuggers stay."""
+    listing = Path(str(target[0]))
+    lines = listing.read_bytes().splitlines(keepends=True)
+    listing.write_bytes(b"".join(line for line in lines if not line.startswith(b"\t.cfi_")))
 
 
 _COMPILE = _builder("$XTENSA_COMPILE $_CPPINCFLAGS -c -o $TARGET $SOURCE", "compile $SOURCE")
 _TO_ASSEMBLY = {
-    ".c": _builder("$XTENSA_COMPILE $_CPPINCFLAGS -o $TARGET $SOURCE", "compile $SOURCE"),
+    ".c": _builder("$XTENSA_COMPILE -g $_CPPINCFLAGS -o $TARGET $SOURCE", "compile $SOURCE", _without_unwinding),
     ".S": _builder("$XTENSA_PREPROCESS $_CPPINCFLAGS -o $TARGET $SOURCE", "preprocess $SOURCE"),
 }
-_ASSEMBLE = _builder("$XTENSA_ASSEMBLE -o $TARGET $SOURCE", "assemble $SOURCE")
+_ASSEMBLE = {
+    ".c": _builder("$XTENSA_ASSEMBLE -o $TARGET $SOURCE", "assemble $SOURCE"),
+    ".S": _builder("$XTENSA_ASSEMBLE -g -o $TARGET $SOURCE", "assemble $SOURCE"),
+}
 _LINK = Builder(
     action=Action("$XTENSA_LINK -T $LINKER_SCRIPT $LINK_FLAGS -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET")
 )
@@ -29,7 +40,7 @@ def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
     if env["XTENSA"].name == "esp-idf":
         return _COMPILE(env, target, str(source))
     listing = _TO_ASSEMBLY[source.suffix](env, product(folder, source, ".s"), str(source))
-    return _ASSEMBLE(env, target, listing)
+    return _ASSEMBLE[source.suffix](env, target, listing)
 
 
 def _program(

@@ -12,12 +12,13 @@ enum dataset_error dataset_open(const void *address, struct dataset *dataset) {
     if (header->version != DATASET_VERSION) {
         return DATASET_OTHER_VERSION;
     }
-    if (header->characters + 1 != VOCAB_SIZE || header->documents != NUM_DOCS) {
+    if (header->characters + 1 != VOCAB_SIZE || header->documents < 1 || header->documents > NUM_DOCS) {
         return DATASET_OTHER_MODEL;
     }
+    dataset->documents = header->documents;
     dataset->characters = (const uint32_t *)(header + 1);
     dataset->offsets = dataset->characters + header->characters;
-    dataset->tokens = (const uint8_t *)(dataset->offsets + NUM_DOCS + 1);
+    dataset->tokens = (const uint8_t *)(dataset->offsets + header->documents + 1);
     const uint32_t least_bytes = (uint32_t)(dataset->tokens - (const uint8_t *)address) + header->tokens;
     if (header->size_bytes < least_bytes || header->size_bytes - least_bytes > 3) {
         return DATASET_DAMAGED;

@@ -20,6 +20,7 @@ struct dataset_header {
 };
 
 struct dataset {
+    uint32_t documents; // 1 to NUM_DOCS
     const uint32_t *characters; // code points, ascending; a token is an index into them
     const uint32_t *offsets;    // document i is tokens[offsets[i]] .. tokens[offsets[i + 1] - 1]
     const uint8_t *tokens;
@@ -29,7 +30,7 @@ enum dataset_error {
     DATASET_OK,
     DATASET_NO_MAGIC,
     DATASET_OTHER_VERSION,
-    DATASET_OTHER_MODEL, // not the characters or documents this firmware was built for
+    DATASET_OTHER_MODEL, // another number of characters than this firmware was built for, or too many documents
     DATASET_DAMAGED,
 };
 

@@ -9,11 +9,13 @@
 union arena arena;
 
 static void shuffle_documents(struct trainer *trainer) {
-    for (uint32_t i = 0; i < NUM_DOCS; ++i) {
+    const uint32_t documents = trainer->dataset.documents;
+    for (uint32_t i = 0; i < documents; ++i) {
         arena.shuffle[i] = (uint16_t)i;
     }
-    random_shuffle(&trainer->random, arena.shuffle, NUM_DOCS);
-    for (uint32_t i = 0; i < ORDER_LENGTH; ++i) {
+    random_shuffle(&trainer->random, arena.shuffle, documents);
+    trainer->order_length = documents < ORDER_LENGTH ? documents : ORDER_LENGTH;
+    for (uint32_t i = 0; i < trainer->order_length; ++i) {
         trainer->order[i] = arena.shuffle[i];
     }
 }
@@ -52,7 +54,7 @@ float trainer_step(struct trainer *trainer) {
     for (uint32_t t = 1; t <= count; ++t) {
         tokens[t] = t <= length ? document[t - 1] : BOS;
     }
-    trainer->document = trainer->document + 1 < ORDER_LENGTH ? trainer->document + 1 : 0;
+    trainer->document = trainer->document + 1 < trainer->order_length ? trainer->document + 1 : 0;
 
     const struct adam_step step = adam_next(&trainer->schedule, trainer->step, STEPS, LEARNING_RATE);
     ++trainer->step;

@@ -11,7 +11,7 @@
 #include "core/python_random.h"
 #include "generated/run_config.h"
 
-// Only the documents that training reaches are remembered.
+// Only the documents that training reaches are remembered; there may be fewer.
 #define ORDER_LENGTH (STEPS < NUM_DOCS ? STEPS : NUM_DOCS)
 
 struct trainer {
@@ -21,6 +21,7 @@ struct trainer {
     uint32_t step; // steps taken
     uint32_t document; // index into order of the next document
     float opening_scale; // 1 / temperature of the probabilities that position 0 holds; 0: none
+    uint32_t order_length;
     uint16_t order[ORDER_LENGTH];
 };
 

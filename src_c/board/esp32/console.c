@@ -2,16 +2,30 @@
 #include "board/esp32/console.h"
 
 #include "board/board.h"
+#include "board/esp32/clock.h"
 #include "board/esp32/registers.h"
+#include "generated/run_config.h"
 
 // A byte written through the AHB may be counted late, so the last ones of the FIFO are left free.
-enum { FIFO_LIMIT = UART_TXFIFO_BYTES - 8 };
+enum { FIFO_LIMIT = UART_FIFO_BYTES - 8 };
+
+void console_start(void) {
+    const uint32_t sixteenths = (APB_MHZ * 16000000u + CONSOLE_BAUD / 2) / CONSOLE_BAUD;
+    UART0_CLKDIV = sixteenths >> 4 | (sixteenths & 15) << 20;
+}
+
+static void write_byte(char byte) {
+    while (UART_TXFIFO_CNT(UART0_STATUS) >= FIFO_LIMIT) {
+    }
+    UART0_FIFO_AHB = (uint8_t)byte;
+}
 
 void board_console_write(const char *text, uint32_t length) {
     for (uint32_t i = 0; i < length; i++) {
-        while (UART_TXFIFO_CNT(UART0_STATUS) >= FIFO_LIMIT) {
+        if (text[i] == '\n') {
+            write_byte('\r'); // as terminals want it
         }
-        UART0_FIFO_AHB = (uint8_t)text[i];
+        write_byte(text[i]);
     }
 }
 
@@ -20,4 +34,19 @@ void console_drain(void) {
     do {
         status = UART0_STATUS;
     } while (UART_TXFIFO_CNT(status) > 0 || UART_ST_UTX_OUT(status) != 0);
+}
+
+static bool byte_waits(void) {
+    const uint32_t status = UART0_MEM_RX_STATUS;
+    return UART_RX_READ(status) != UART_RX_WRITE(status) || UART_RXFIFO_CNT(UART0_STATUS) >= UART_FIFO_BYTES;
+}
+
+bool board_key_pressed(void) {
+    bool pressed = false;
+    for (int i = 0; i < UART_FIFO_BYTES && byte_waits(); i++) {
+        (void)UART0_FIFO;
+        clock_wait_us(1); // the FIFO's addresses follow a read late
+        pressed = true;
+    }
+    return pressed;
 }

@@ -2,7 +2,10 @@
 #ifndef ESP32_CONSOLE_H
 #define ESP32_CONSOLE_H
 
-// The console is UART0 at the rate that the ROM set, 115200 baud.
+// The console is UART0, 8N1, at CONSOLE_BAUD from console_start() on; until then at the ROM's 115200 baud.
+
+// Sets the rate for a peripheral clock of APB_MHZ.
+void console_start(void);
 
 // Waits until the last byte given to board_console_write() is on the wire.
 void console_drain(void);

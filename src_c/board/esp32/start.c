@@ -2,30 +2,129 @@
 #include "board/xtensa/start.h"
 
 #include "board/board.h"
+#include "board/esp32/clock.h"
 #include "board/esp32/console.h"
 #include "board/esp32/dataset.h"
 #include "board/esp32/registers.h"
+#include "board/esp32/watchdog.h"
+#include "board/xtensa/panic.h"
 
-// The ROM leaves two watchdogs running that would reset the chip within a second.
-static void watchdogs_off(void) {
-    TIMG0_WDTWPROTECT = WDT_WKEY;
-    TIMG0_WDTCONFIG0 = 0;
-    TIMG0_WDTWPROTECT = 0;
-    RTC_CNTL_WDTWPROTECT = WDT_WKEY;
-    RTC_CNTL_WDTCONFIG0 = 0;
-    RTC_CNTL_WDTWPROTECT = 0;
+// Left in registers that a reset keeps.
+enum { RUNNING = 0x524E4E47, PANICKED = 0x50414E43 };
+
+enum { PANIC_DELAY_US = 3000000 };
+
+static struct clock clock;
+
+void rom_software_reset(void);
+
+static void print(const char *text) {
+    uint32_t length = 0;
+    while (text[length]) {
+        length++;
+    }
+    board_console_write(text, length);
+}
+
+static void print_three_digits(uint32_t value) {
+    char digits[3] = {'0', '0', '0'};
+    for (; value >= 100; value -= 100) {
+        digits[0]++;
+    }
+    for (; value >= 10; value -= 10) {
+        digits[1]++;
+    }
+    digits[2] = (char)(digits[2] + (char)value);
+    const uint32_t blank = digits[0] != '0' ? 0 : digits[1] != '0' ? 1 : 2;
+    board_console_write(digits + blank, 3 - blank);
+}
+
+// Silicon revision, 0 to 3, from the three bits that newer chips set one after the other.
+static uint32_t revision(void) {
+    uint32_t value = 0;
+    value += (EFUSE_BLK0_RDATA3 & EFUSE_CHIP_VER_REV1) != 0;
+    value += (EFUSE_BLK0_RDATA5 & EFUSE_CHIP_VER_REV2) != 0;
+    value += (SYSCON_DATE & SYSCON_DATE_REV3) != 0;
+    return value;
+}
+
+static const char *reset_reason(uint32_t cause, uint32_t stored) {
+    switch (cause) {
+    case 0x01:
+        return "power-on or the EN button";
+    case 0x03:
+    case 0x0C:
+        return stored == PANICKED ? "restart after a panic" : "restart by software";
+    case 0x05:
+        return "wake from deep sleep";
+    case 0x07:
+    case 0x08:
+    case 0x0B:
+        return stored == RUNNING ? "watchdog: the program hung and was started again" : "watchdog, before the program ran";
+    case 0x09:
+    case 0x0D:
+    case 0x10:
+        return "watchdog of the real-time clock";
+    case 0x0F:
+        return "brown-out: the supply voltage fell; try another cable or port";
+    default:
+        return "unknown";
+    }
+}
+
+static void report(void) {
+    print("# ESP32 revision ");
+    print_three_digits(revision());
+    print(", crystal ");
+    print_three_digits(clock.crystal_mhz);
+    print(" MHz, CPU ");
+    print_three_digits(clock.cpu_mhz);
+    print(" MHz\n# reset: ");
+    print(reset_reason(RTC_CNTL_RESET_CAUSE_PROCPU(RTC_CNTL_RESET_STATE), RTC_CNTL_STORE0));
+    print("\n");
 }
 
 _Noreturn void board_start(void) {
-    watchdogs_off();
+    watchdogs_stop();
+    console_drain();
+    clock = clock_start();
+    console_start();
+    report();
     dataset_map();
+    RTC_CNTL_STORE0 = RUNNING;
+    watchdog_start();
     board_exit(app_main());
 }
 
+void board_alive(void) { watchdog_feed(); }
+
+bool board_is_interactive(void) { return true; }
+
+uint32_t board_cycles(void) {
+    uint32_t cycles;
+    __asm__ volatile("rsr %0, ccount" : "=r"(cycles));
+    return cycles;
+}
+
+uint32_t board_cycles_per_millisecond(void) { return 1000 * clock.cpu_mhz; }
+
 _Noreturn void board_exit(int status) {
-    (void)status;  // nobody is there to take it
+    (void)status; // nobody is there to take it
     console_drain();
+    watchdogs_stop();
     for (;;) {
         __asm__ volatile("waiti 15");
+    }
+}
+
+_Noreturn void board_panicked(void) {
+    print("\nRebooting...\n");
+    RTC_CNTL_STORE0 = PANICKED;
+    clock_wait_us(PANIC_DELAY_US);
+    console_drain();
+    watchdogs_stop();
+    clock_stop();
+    rom_software_reset();
+    for (;;) {
     }
 }

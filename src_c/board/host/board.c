@@ -15,8 +15,23 @@ void board_console_write(const char *text, uint32_t length) {
     }
 }
 
+bool board_is_interactive(void) { return false; }
+
+bool board_key_pressed(void) { return false; }
+
+void board_alive(void) {}
+
+uint32_t board_cycles(void) { return 0; }
+
+uint32_t board_cycles_per_millisecond(void) { return 0; }
+
 const void *board_dataset(void) { return dataset_start; }
 
 void board_exit(int status) { exit(status); }
+
+void board_abort(const char *reason) {
+    fprintf(stderr, "microgpt: %s\n", reason);
+    exit(EXIT_FAILURE);
+}
 
 int main(void) { board_exit(app_main()); }

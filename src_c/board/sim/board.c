@@ -2,6 +2,7 @@
 #include "board/board.h"
 
 #include "board/sim/simcall.h"
+#include "board/xtensa/panic.h"
 #include "board/xtensa/start.h"
 
 extern const uint32_t dataset_start[];  // linker/sim.ld
@@ -22,6 +23,16 @@ void board_console_write(const char *text, uint32_t length) {
     }
 }
 
+bool board_is_interactive(void) { return false; }
+
+bool board_key_pressed(void) { return false; }
+
+void board_alive(void) {}
+
+uint32_t board_cycles(void) { return 0; }
+
+uint32_t board_cycles_per_millisecond(void) { return 0; }
+
 const void *board_dataset(void) {
     return dataset_start;
 }
@@ -30,4 +41,8 @@ _Noreturn void board_exit(int status) {
     for (;;) {
         simcall(SIMCALL_EXIT, (uintptr_t)status, 0, 0);
     }
+}
+
+_Noreturn void board_panicked(void) {
+    board_exit(PANIC_STATUS);
 }

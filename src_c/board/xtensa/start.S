@@ -27,6 +27,10 @@ _start:
     wur.fsr a0
     movi    a0, vectors_start
     wsr.vecbase a0
+    movi    a0, stack_bottom        // the guard
+    wsr.dbreaka0 a0
+    movi    a0, DBREAKC_STORE_64_BYTES
+    wsr.dbreakc0 a0
     movi    a1, stack_top
     movi    a0, PS_WOE | PS_UM      // before the loop too: in exception mode, loops do not go round
     wsr.ps  a0

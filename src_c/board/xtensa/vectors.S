@@ -13,11 +13,13 @@
     .size \name, . - \name
     .endm
 
-// a2 = what happened (enum panic_event), a3 = where.
+// EXCSAVE1 = a0, EXCSAVE3 = where, a0 = what happened (enum panic_event).
     .macro panic_vector name, offset, event, pc
     vector \name, \offset
-    movi    a2, \event
-    rsr.\pc a3
+    wsr.excsave1 a0
+    rsr.\pc a0
+    wsr.excsave3 a0
+    movi    a0, \event
     j       panic_entry
     end_vector \name
     .endm

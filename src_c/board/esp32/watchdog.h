@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#ifndef ESP32_WATCHDOG_H
+#define ESP32_WATCHDOG_H
+
+#define WATCHDOG_SECONDS 5
+
+// Stops the watchdogs that the ROM leaves running, which would reset the chip within a second, and our own.
+void watchdogs_stop(void);
+
+// From now on the chip is reset when watchdog_feed() is not called for WATCHDOG_SECONDS. APB must run at APB_MHZ.
+void watchdog_start(void);
+
+void watchdog_feed(void);
+
+#endif

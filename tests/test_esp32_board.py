@@ -1,0 +1,210 @@
+"""The chip's board code on an emulated ESP32, booted from its ROM: what it reports, and how it ends and starts again.
+
+No emulator shows the crystal, the PLL, UART rates, or the watchdogs of the ROM; README says what that leaves open.
+"""
+
+import re
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Programs
+from mgbuild import configure, emulator, image, options, toolchain
+from mgbuild.errors import UserError
+from mgbuild.sources import sources
+
+TIMEOUT = 30  # seconds; a boot takes less than one
+
+Boot = Callable[..., str]
+
+
+@pytest.fixture
+def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
+    """Function that builds a body of app_main for the chip, boots it, and returns the console up to a line."""
+    try:
+        llvm = toolchain.find_xtensa("llvm")
+    except UserError as error:
+        pytest.skip(str(error))
+
+    def build_and_boot(body: str, until: str, before: str = "", timeout: float = TIMEOUT) -> str:
+        program = tmp_path / "program.c"
+        program.write_text(
+            f'#include "board/board.h"\n#include "app/console.h"\n{before}\nint app_main(void) {{\n{body}\n}}\n'
+        )
+        (tmp_path / "generated").mkdir()
+        (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({})))
+        parts = [*sources("board/xtensa", "board/esp32"), *map(Path, ("src_c/app/console.c", "src_c/math/math32.c"))]
+        objects = []
+        for number, source in enumerate([*parts, *sources("math/xtensa"), program]):
+            listing, part = tmp_path / f"{number}.s", tmp_path / f"{number}.o"
+            translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
+            subprocess.run([*translate, "-Isrc_c", f"-I{tmp_path}", "-o", listing, source], check=True)
+            subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
+            objects.append(part)
+        elf, firmware, factory = (tmp_path / name for name in ("program.elf", "firmware.bin", "factory.bin"))
+        subprocess.run([*llvm.link, "-T", "linker/esp32.ld", "-o", elf, *objects], check=True)
+        image.firmware(elf, firmware)
+        dataset = tmp_path / "dataset.bin"
+        dataset.write_bytes(b"\x78\x56\x34\x12")
+        image.factory(elf, firmware, dataset, factory)
+        return emulator.capture_esp32(esp32_emulator, factory, until, timeout)
+
+    return build_and_boot
+
+
+def reports(console: str) -> list[str]:
+    """The lines about resets, one for each boot."""
+    return re.findall(r"^# reset: (.*?)\r?$", console, re.MULTILINE)
+
+
+def test_boot_reports_chip_clock_and_reset(boot: Boot) -> None:
+    console = boot('print_text("running\\n"); return 0;', until="running")
+    assert re.search(r"^# ESP32 revision [0-3], crystal (26|40) MHz, CPU 240 MHz$", console, re.MULTILINE)
+    assert reports(console) == ["power-on or the EN button"]
+
+
+def test_the_cycle_counter_runs_at_the_reported_clock(boot: Boot) -> None:
+    """The wait is the ROM's, which was told the clock: 1,000 microseconds of 240 cycles."""
+    body = """
+        const uint32_t begin = board_cycles();
+        clock_wait_us(1000);
+        const uint32_t cycles = board_cycles() - begin;
+        const bool near = cycles > 216000 && cycles < 300000;
+        print_text(near && board_cycles_per_millisecond() == 240000 ? "right\\n" : "wrong\\n");
+        return 0;"""
+    assert "\nright\n" in boot(body, until="right", before='#include "board/esp32/clock.h"')
+
+
+def test_the_data_set_is_mapped_from_flash(boot: Boot) -> None:
+    body = 'print_hex(*(const uint32_t *)board_dataset()); print_text(" read\\n"); return 0;'
+    assert "\n12345678 read\n" in boot(body, until="12345678")
+
+
+def test_an_exception_is_explained_and_the_chip_starts_again(boot: Boot) -> None:
+    body = '*(volatile uint32_t *)4 = 1; print_text("not reached\\n"); return 0;'
+    console = boot(body, until="# reset: restart after a panic")
+    assert "panic'ed (StoreProhibited)" in console
+    assert re.search(r"^EXCVADDR: 0x00000004 ", console, re.MULTILINE)
+    assert re.search(
+        r"^Backtrace: 0x4008[0-9a-f]{4}:0x3ffb[0-9a-f]{4}( 0x4008[0-9a-f]{4}:0x3ffb[0-9a-f]{4})+$", console, re.M
+    )
+    assert "Rebooting..." in console
+    assert reports(console) == ["power-on or the EN button", "restart after a panic"]
+    assert "not reached" not in console
+
+
+def test_a_stack_overflow_is_caught(boot: Boot) -> None:
+    deep = (
+        "static __attribute__((noinline)) int deep(int n) { volatile int x = n; return n == 0 ? 0 : deep(n - 1) + x; }"
+    )
+    assert "panic'ed (Stack overflow)" in boot("return deep(1000);", until="Backtrace:", before=deep)
+
+
+def test_a_hang_is_ended_by_the_watchdog_and_the_next_boot_says_so(boot: Boot) -> None:
+    console = boot("for (;;) {}", until="# reset: watchdog")
+    assert reports(console) == ["power-on or the EN button", "watchdog: the program hung and was started again"]
+
+
+def test_a_program_that_is_alive_is_left_alone(boot: Boot) -> None:
+    """Longer than the watchdog's five seconds."""
+    body = """
+        for (int i = 0; i < 70; i++) {
+            clock_wait_us(100000);
+            board_alive();
+        }
+        print_text("alive\\n");
+        return 0;"""
+    console = boot(body, until="alive", before='#include "board/esp32/clock.h"')
+    assert reports(console) == ["power-on or the EN button"]
+
+
+def test_a_program_that_has_ended_stays_ended(boot: Boot) -> None:
+    """board_exit() stops the watchdog: nothing is printed again within twice its time."""
+    with pytest.raises(TimeoutError) as caught:
+        boot('print_text("over\\n"); return 1;', until="# reset: watchdog", timeout=12)
+    assert reports(str(caught.value)) == ["power-on or the EN button"]
+
+
+def test_the_chip_draws_another_word_each_time(boot: Boot) -> None:
+    """That the register is read, not how good its noise is: the emulator answers with the host's."""
+    body = """
+        print_hex(board_random());
+        print_text(" ");
+        print_hex(board_random());
+        print_text(" drawn\\ndone\\n");
+        return 0;"""
+    console = boot(body, until="done")
+    first, second = re.search(r"^([0-9a-f]{8}) ([0-9a-f]{8}) drawn", console, re.MULTILINE).groups()
+    assert first != second
+
+
+def damaged(factory: Path, folder: Path, at: int, replacement: bytes) -> Path:
+    """Copy of a flash image with other bytes at an offset."""
+    flash = bytearray(factory.read_bytes())
+    flash[at : at + len(replacement)] = replacement
+    copy = folder / "damaged.bin"
+    copy.write_bytes(flash)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("offset", "replacement", "message"),
+    [
+        (0, b"\xff" * 32, "there is no data set where one is expected"),
+        (4, b"\x09", "the data set has another format version"),
+        (16, b"\x1b", "the data set has another alphabet"),
+        (5000, b"\xaa\x55", "the data set is damaged"),
+    ],
+)
+def test_a_wrong_data_set_is_refused_by_name(
+    offset: int, replacement: bytes, message: str, programs: Programs, esp32_emulator: str, tmp_path: Path
+) -> None:
+    folder = programs.esp32()
+    at = image.flash_layout(folder / "firmware.elf").dataset + offset
+    flash = damaged(folder / "factory.bin", tmp_path, at, replacement)
+    console = emulator.capture_esp32(esp32_emulator, flash, "# error:", TIMEOUT)
+    assert f"\n# error: {message}" in console
+    assert "num docs" not in console
+
+
+def test_seed_hw_prints_a_seed_that_repeats_the_run_on_a_pc(programs: Programs, esp32_emulator: str) -> None:
+    options = {"steps": 30, "samples": 3}
+    flash = programs.esp32(seed="hw", **options) / "factory.bin"
+    console = emulator.capture_esp32(esp32_emulator, flash, "weights crc32", TIMEOUT)
+    seed = re.search(
+        r"^# seed (\d+): .* not for cryptography; seed=\1 repeats the run anywhere$", console, re.MULTILINE
+    )
+    assert seed, console
+    output = programs.run_host(seed=int(seed[1]), **options).stdout
+    printed = "".join(line for line in console.splitlines(keepends=True) if not line.startswith("# "))
+    assert output in printed
+
+
+def test_a_key_ends_the_names_and_starts_the_next_seed(programs: Programs, esp32_emulator: str, tmp_path: Path) -> None:
+    options = {"steps": 20, "samples": 2}
+    flash = tmp_path / "factory.bin"
+    flash.write_bytes((programs.esp32(seed=0xFFFFFFFF, **options) / "factory.bin").read_bytes())
+    words = emulator.command_esp32(esp32_emulator, flash, "stdio")
+    console: list[str] = []
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+    ) as machine:
+        watch = threading.Timer(TIMEOUT, machine.kill)
+        watch.start()
+        try:
+            for line in machine.stdout:
+                console.append(line.rstrip())
+                if len(console) > 5 and console[-5].startswith("# more names"):  # a few of them are out
+                    machine.stdin.write("x")
+                    machine.stdin.flush()
+                if sum(text.startswith("weights crc32") for text in console) == 2:
+                    break
+        finally:
+            watch.cancel()
+            machine.kill()
+    seeds = [line for line in console if line.startswith("# seed")]
+    assert seeds == ["# seed 4294967295", "# seed 0x0000000100000000"]
+    for seed in (2**32 - 1, 2**32):
+        assert programs.run_host(seed=seed, **options).stdout.splitlines()[-1] in console
