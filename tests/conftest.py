@@ -125,6 +125,26 @@ class Programs:
         return build / product
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--board", default="", help="serial port of a board, which is flashed and tested")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a board, its tests are not there: deselected, neither passed nor skipped."""
+    if config.getoption("board"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("board")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def board_port(request: pytest.FixtureRequest) -> str:
+    """Serial port of the board that `scons test board=PORT` names."""
+    return request.config.getoption("board")
+
+
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """Builds, runs and loads programs; see `Programs`."""

@@ -233,10 +233,10 @@ def test_any_text_can_be_learnt(tmp_path, scons):
         (["host", "n_head=3"], "n_embd=16 is not divisible by n_head=3"),
         (["host", "steps=0"], "steps=0 must be a whole number from 1 to 10000000"),
         (["host", "dataset=missing.txt"], "dataset=missing.txt does not exist"),
-        (["flash"], "target flash is not available yet"),
-        (["flash", "port=/dev/ttyUSB0"], "target flash is not available yet"),
-        (["monitor"], "target monitor is not available yet"),
-        (["erase"], "target erase is not available yet"),
+        (["monitor", "port=/dev/no-such-port"], "there is no port /dev/no-such-port"),
+        (["erase", "port=/dev/no-such-port"], "there is no port /dev/no-such-port"),
+        (["monitor", "port=/dev/null", "until=("], "until=( is no regular expression"),
+        (["host", "seed=hw"], "seed=hw: only the chip draws its seed; give a number for host"),
     ],
 )
 def test_mistakes_end_with_a_message(scons, words, message):

@@ -13,6 +13,7 @@ import pytest
 from conftest import Programs
 from mgbuild import configure, emulator, image, options, toolchain
 from mgbuild.errors import UserError
+from mgbuild.shape import Shape
 from mgbuild.sources import sources
 
 TIMEOUT = 30  # seconds; a boot takes less than one
@@ -35,6 +36,7 @@ def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
         )
         (tmp_path / "generated").mkdir()
         (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({})))
+        (tmp_path / "generated/model_config.h").write_text(configure.model_config(Shape(16, 4, 1, 16, 27), 100))
         parts = [*sources("board/xtensa", "board/esp32"), *map(Path, ("src_c/app/console.c", "src_c/math/math32.c"))]
         objects = []
         for number, source in enumerate([*parts, *sources("math/xtensa"), program]):

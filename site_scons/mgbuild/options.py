@@ -172,6 +172,13 @@ def parse(arguments: Mapping[str, str]) -> Settings:
     return settings
 
 
+def check_seed(settings: Settings, programs: set[str]) -> None:
+    """Raise UserError when seed=hw is asked of programs that do not run on the chip."""
+    elsewhere = sorted(programs - {"esp32"})
+    if settings.seed is None and elsewhere:
+        raise UserError(f"seed=hw: only the chip draws its seed; give a number for {' and '.join(elsewhere)}")
+
+
 def is_default_firmware(settings: Settings) -> bool:
     """Whether the kernels and every option for the model have their defaults: the firmware of README's promises."""
     shaping = [option for option in OPTIONS if option.group == MODEL or option.name == "kernels"]

@@ -14,12 +14,11 @@ TARGETS = {
     "test": "everything pytest checks; k=EXPR narrows it",
     "memory": "the memory report of the ESP32 firmware, as text and as JSON",
     "bench": "instructions per training step on the emulated core, time on this machine",
-    "vectors": "rewrite tests/vectors from python_ref",
-}
-NOT_YET = {
-    "flash": "write the firmware to a board",
-    "monitor": "show a board's console",
+    "flash": "write firmware and data set to a board; `scons flash monitor` shows its console then",
+    "flash-dataset": "write the data set alone, where the firmware on the board can read it",
+    "monitor": "show a board's console; until=, timeout= and log= serve scripts",
     "erase": "erase a board's flash",
+    "vectors": "rewrite tests/vectors from python_ref",
 }
 PROGRAMS = ("esp32", "sim", "host", "bench")
 
@@ -27,8 +26,6 @@ PROGRAMS = ("esp32", "sim", "host", "bench")
 def check(requested: Sequence[str], build: Path) -> None:
     """Raise UserError unless each requested name is a target, or a path in the build folder."""
     for name in requested:
-        if name in NOT_YET:
-            raise UserError(f"target {name} is not available yet; valid: {', '.join(sorted(TARGETS))}")
         if name in (option.name for option in OPTIONS):
             raise UserError(f"{name} is an option and takes a value: {name}=VALUE")
         if name not in TARGETS and not _inside(name, build):
@@ -37,7 +34,7 @@ def check(requested: Sequence[str], build: Path) -> None:
 
 def programs(requested: Sequence[str], build: Path) -> set[str]:
     """Those of PROGRAMS that a request involves, by target or by a path in the build folder."""
-    involved = {"esp32" if name == "memory" else name for name in requested}.intersection(PROGRAMS)
+    involved = {"esp32" if name in ("memory", "flash") else name for name in requested}.intersection(PROGRAMS)
     paths = [name for name in requested if name not in TARGETS]
     for program in PROGRAMS:
         folder = build / program
@@ -56,8 +53,7 @@ def product(name: str, build: Path) -> list[str]:
 def help_text() -> str:
     """The targets, one a line."""
     lines = ["Targets:"]
-    lines += [f"  {name:<10} {line}" for name, line in TARGETS.items()]
-    lines += [f"  {name:<10} {line} (not available yet)" for name, line in NOT_YET.items()]
+    lines += [f"  {name:<14} {line}" for name, line in TARGETS.items()]
     return "\n".join(lines)
 
 

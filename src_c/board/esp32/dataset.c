@@ -3,11 +3,26 @@
 
 #include "board/board.h"
 #include "board/esp32/registers.h"
+#include "generated/model_config.h"
 
 enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024 };
 
 // Addresses and sizes that linker/esp32.ld decides: only the symbols' addresses mean something.
 extern const char dataset_start[], flash_capacity[], flash_dataset[], flash_page[];
+
+// The data sets that this firmware reads, and from where. `scons flash-dataset` looks for it in the image on the board;
+// site_scons/mgbuild/flash.py reads it.
+const struct {
+    char magic[8];
+    uint32_t vocab_size; // its characters and BOS
+    uint32_t num_docs;   // at most
+    const char *flash_offset;
+    const char *flash_capacity;
+} dataset_requirements = {.magic = {'M', 'G', 'D', 'S', 'N', 'E', 'E', 'D'},
+                          .vocab_size = VOCAB_SIZE,
+                          .num_docs = NUM_DOCS,
+                          .flash_offset = flash_dataset,
+                          .flash_capacity = flash_capacity};
 
 // In ROM. mmu_set() returns 0, or the number of the argument it refuses.
 int rom_cache_flash_mmu_set(int cpu, int pid, uint32_t address, uint32_t flash_offset, int page_kb, int pages);

@@ -1,0 +1,84 @@
+"""SCons tool: env.Flash, env.FlashDataset, env.Monitor and env.Erase are targets for a board on a serial port."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mgbuild.errors import reporting
+from mgbuild.options import Settings
+from SCons.Script import Action
+from SCons.Script.SConscript import SConsEnvironment
+
+
+def _target(env: SConsEnvironment, name: str, needs: list, function: Callable[[], int | None]) -> list:
+    def execute(target: list, source: list, env: SConsEnvironment) -> int | None:
+        return function()
+
+    return env.OnTerminal(env.Alias(name, needs, Action(reporting(execute), None)))
+
+
+def _flash(env: SConsEnvironment, elf: object, image: list, dataset: list, settings: Settings) -> list:
+    """Target `flash`: write what differs."""
+
+    def execute() -> None:
+        from mgbuild import flash, ports  # here, so that building takes no package for serial ports
+        from mgbuild.image import flash_layout
+
+        layout = flash_layout(Path(str(elf)))
+        parts = [
+            flash.Part("firmware", layout.firmware, Path(str(image[0]))),
+            flash.Part("data set", layout.dataset, Path(str(dataset[0]))),
+        ]
+        flash.write(parts, ports.find(settings.port), settings.flash_baud, layout.capacity)
+
+    return _target(env, "flash", [elf, image, dataset], execute)
+
+
+def _flash_dataset(env: SConsEnvironment, dataset: list, settings: Settings) -> list:
+    """Target `flash-dataset`: write the data set alone, after a look at the firmware on the board."""
+
+    def execute() -> None:
+        from mgbuild import flash, ports
+
+        flash.write_dataset(Path(str(dataset[0])), ports.find(settings.port), settings.flash_baud)
+
+    return _target(env, "flash-dataset", dataset, execute)
+
+
+def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:
+    """Target `monitor`: the console, decoded with the firmware that was built last, if any."""
+
+    def execute() -> int:
+        from mgbuild import monitor, ports
+
+        return monitor.monitor(
+            ports.find(settings.port),
+            Path(elf) if Path(elf).is_file() else None,
+            baud=settings.baud,
+            until=settings.until,
+            timeout=settings.timeout,
+            log=Path(settings.log) if settings.log else None,
+        )
+
+    return _target(env, "monitor", [], execute)
+
+
+def _erase(env: SConsEnvironment, settings: Settings) -> list:
+    """Target `erase`: the whole flash."""
+
+    def execute() -> None:
+        from mgbuild import flash, ports
+
+        flash.erase(ports.find(settings.port), settings.flash_baud)
+
+    return _target(env, "erase", [], execute)
+
+
+def generate(env: SConsEnvironment) -> None:
+    env.AddMethod(_flash, "Flash")
+    env.AddMethod(_flash_dataset, "FlashDataset")
+    env.AddMethod(_monitor, "Monitor")
+    env.AddMethod(_erase, "Erase")
+
+
+def exists(env: SConsEnvironment) -> bool:
+    return True

@@ -1,0 +1,243 @@
+"""Flashing, through esptool's own protocol, to a stand-in chip on a pseudo-terminal."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import Completed, Programs
+from mgbuild import dataset, flash, ports
+from mgbuild.errors import UserError
+from stand_in_chip import ESP32S2_MAGIC, StandInChip
+
+FLASH_BYTES = 4 << 20
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> list[flash.Part]:
+    """A firmware of an odd size and a data set of several blocks that do not compress."""
+    firmware, dataset = tmp_path / "firmware.bin", tmp_path / "dataset.bin"
+    firmware.write_bytes(b"\xe9" + bytes(range(256)) * 100 + b"end")
+    dataset.write_bytes(bytes(i * i * 7 % 251 ^ i >> 8 & 0xFF for i in range(200_000)))
+    return [flash.Part("firmware", 0x1000, firmware), flash.Part("data set", 0x80000, dataset)]
+
+
+def refusal(parts: list[flash.Part], chip: StandInChip) -> str:
+    with pytest.raises(UserError) as caught:
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
+    return str(caught.value)
+
+
+def test_both_parts_are_written_where_they_belong(parts: list[flash.Part], capsys: pytest.CaptureFixture[str]) -> None:
+    with StandInChip() as chip:
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
+        for part in parts:
+            data = part.path.read_bytes()
+            assert chip.flash[part.offset : part.offset + len(data)] == data
+        assert [offset for offset, _ in chip.writes] == [0x1000, 0x80000]
+        assert chip.flash[:0x1000] == b"\x5a" * 0x1000, "wrote outside the parts"
+    output = capsys.readouterr().out
+    assert flash.command(parts, chip.port, 460800) in output
+    assert "done: the program starts" in output
+
+
+def test_what_is_in_flash_already_is_not_written_again(
+    parts: list[flash.Part], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StandInChip() as chip:
+        data = parts[1].path.read_bytes()
+        chip.flash[0x80000 : 0x80000 + len(data)] = data
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
+        assert [offset for offset, _ in chip.writes] == [0x1000]
+    assert "data set: unchanged" in capsys.readouterr().out
+
+
+def test_the_command_to_type_by_hand(parts: list[flash.Part]) -> None:
+    words = shlex.split(flash.command(parts, "/dev/ttyUSB0", 460800))
+    assert words == [
+        *("esptool", "--chip", "esp32", "--port", "/dev/ttyUSB0", "--baud", "460800", "write-flash"),
+        *("0x1000", str(parts[0].path), "0x80000", str(parts[1].path)),
+    ]
+
+
+def test_erase(capsys: pytest.CaptureFixture[str]) -> None:
+    with StandInChip() as chip:
+        flash.erase(chip.port, 460800)
+        assert chip.erased
+    assert "the flash is empty" in capsys.readouterr().out
+
+
+def test_read(parts: list[flash.Part]) -> None:
+    with StandInChip() as chip:
+        chip.flash[0x2000:0x2100] = bytes(range(256))
+        assert flash.read(chip.port, 460800, 0x1F00, 0x300) == b"\x5a" * 256 + bytes(range(256)) + b"\x5a" * 256
+
+
+def test_scons_flash_builds_what_it_writes(scons: Callable[..., Completed], tmp_path: Path) -> None:
+    with StandInChip() as chip:
+        result = scons("flash", f"port={chip.port}", "steps=7", f"build={tmp_path / 'out'}")
+        assert result.returncode == 0, result.stderr
+        for name, offset in (("firmware.bin", 0x1000), ("dataset.bin", 0x80000)):
+            data = (tmp_path / "out/esp32" / name).read_bytes()
+            assert chip.flash[offset : offset + len(data)] == data
+
+
+def test_scons_flash_dataset_leaves_the_firmware_alone(
+    scons: Callable[..., Completed], programs: Programs, tmp_path: Path
+) -> None:
+    text = tmp_path / "few.txt"
+    text.write_text("abcdefghijklm\nnopqrstuvwxyz\n")
+    with StandInChip() as chip:
+        image = (programs.esp32() / "firmware.bin").read_bytes()
+        chip.flash[0x1000 : 0x1000 + len(image)] = image
+        words = (f"dataset={text}", f"port={chip.port}", f"build={tmp_path / 'out'}")
+        result = scons("flash-dataset", *words)
+        assert result.returncode == 0, result.stderr
+        assert [offset for offset, _ in chip.writes] == [0x80000]
+    assert not (tmp_path / "out/esp32").exists(), "no firmware is built"
+
+
+class TestDataSetAlone:
+    """`scons flash-dataset`: only what the firmware on the board can read is written, and only there."""
+
+    @pytest.fixture
+    def chip(self, programs: Programs) -> Iterator[StandInChip]:
+        """A board with a firmware for 26 characters and at most 32,033 documents."""
+        with StandInChip() as chip:
+            image = (programs.esp32() / "firmware.bin").read_bytes()
+            chip.flash[0x1000 : 0x1000 + len(image)] = image
+            yield chip
+
+    @staticmethod
+    def packed(folder: Path, lines: Sequence[str]) -> Path:
+        text, image = folder / "names.txt", folder / "dataset.bin"
+        text.write_text("\n".join(lines))
+        image.write_bytes(dataset.pack(text))
+        return image
+
+    def test_fewer_documents_in_the_same_alphabet(self, chip: StandInChip, tmp_path: Path) -> None:
+        path = self.packed(tmp_path, ["abcdefghijklm", "nopqrstuvwxyz", "abba"])
+        flash.write_dataset(path, chip.port, 460800)
+        data = path.read_bytes()
+        assert chip.flash[0x80000 : 0x80000 + len(data)] == data
+        assert [offset for offset, _ in chip.writes] == [0x80000]
+
+    @pytest.mark.parametrize("lines", [["too few letters"], ["a"] * 32034 + ["bcdefghijklmnopqrstuvwxyz"]])
+    def test_what_the_firmware_cannot_read_is_refused(
+        self, chip: StandInChip, tmp_path: Path, lines: Sequence[str]
+    ) -> None:
+        path = self.packed(tmp_path, lines)
+        with pytest.raises(UserError, match=r"built for 26 characters and at most 32,033 .*: scons flash dataset="):
+            flash.write_dataset(path, chip.port, 460800)
+        assert not chip.writes
+
+    def test_a_board_without_this_firmware(self, tmp_path: Path) -> None:
+        path = self.packed(tmp_path, ["abc"])
+        with StandInChip() as chip:
+            with pytest.raises(UserError, match="no firmware of this project on the board"):
+                flash.write_dataset(path, chip.port, 460800)
+            assert not chip.writes
+
+
+def test_a_silent_chip(parts: list[flash.Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flash, "CONNECT_ATTEMPTS", 1)
+    with StandInChip(silent=True) as chip:
+        assert "does not answer; hold its BOOT button down" in refusal(parts, chip)
+
+
+def test_another_chip_is_refused_before_anything_is_written(parts: list[flash.Part]) -> None:
+    with StandInChip(magic=ESP32S2_MAGIC) as chip:
+        assert "this firmware is for the ESP32 alone" in refusal(parts, chip)
+        assert not chip.writes
+
+
+def test_a_chip_that_nobody_knows_is_refused(parts: list[flash.Part]) -> None:
+    with StandInChip(magic=0x12345678) as chip:
+        assert "is none that esptool knows" in refusal(parts, chip)
+
+
+def test_smaller_flash_is_refused_before_anything_is_written(parts: list[flash.Part]) -> None:
+    with StandInChip(megabytes=2) as chip:
+        assert "the board's flash is 2 MB and the image needs 4 MB" in refusal(parts, chip)
+        assert not chip.writes
+
+
+def test_unplugged_while_writing_names_what_is_half_written(parts: list[flash.Part]) -> None:
+    with StandInChip(unplug_after_blocks=4) as chip:
+        message = refusal(parts, chip)
+    assert "data set may be half-written" in message
+    assert "run the same command again" not in message.split("half-written")[0]
+
+
+def test_a_damaged_byte_is_noticed(parts: list[flash.Part]) -> None:
+    with StandInChip(damage_block=3) as chip:
+        message = refusal(parts, chip)
+    assert "data set" in message
+
+
+def test_a_missing_file_is_named_before_the_port_is_opened(parts: list[flash.Part]) -> None:
+    parts[1].path.unlink()
+    with pytest.raises(UserError, match=r"cannot read .*dataset.bin"):
+        flash.write(parts, "/dev/no-such-port", 460800, FLASH_BYTES)
+
+
+def test_a_port_that_does_not_exist(parts: list[flash.Part]) -> None:
+    with pytest.raises(UserError, match="there is no port /dev/no-such-port"):
+        flash.write(parts, "/dev/no-such-port", 460800, FLASH_BYTES)
+
+
+class Port:
+    """What pyserial tells of one port."""
+
+    def __init__(self, device: str, vid: int | None, pid: int | None) -> None:
+        self.device, self.vid, self.pid, self.description = device, vid, pid, f"about {device}"
+
+
+@pytest.fixture
+def present(monkeypatch: pytest.MonkeyPatch) -> list[Port]:
+    """The ports of a machine, to be filled in by the test."""
+    found: list[Port] = []
+    monkeypatch.setattr(ports.list_ports, "comports", lambda: found)
+    return found
+
+
+class TestPort:
+    """Which port is taken: the named one, else ESPPORT, else the only board there is."""
+
+    def test_a_named_port_is_taken_as_it_is(self, present: list[Port]) -> None:
+        assert ports.find("/dev/ttyX", {"ESPPORT": "/dev/ttyY"}) == "/dev/ttyX"
+        assert ports.find("", {"ESPPORT": "/dev/ttyY"}) == "/dev/ttyY"
+
+    def test_the_only_board_is_found_among_other_devices(self, present: list[Port]) -> None:
+        present += [Port("/dev/ttyS0", None, None), Port("/dev/ttyACM0", 0x2341, 0x43)]
+        present.append(Port("/dev/ttyUSB3", 0x10C4, 0xEA60))
+        assert ports.find("", {}) == "/dev/ttyUSB3"
+
+    def test_two_boards_are_listed(self, present: list[Port]) -> None:
+        present += [Port("/dev/ttyUSB1", 0x1A86, 0x7523), Port("/dev/ttyUSB0", 0x10C4, 0xEA60)]
+        with pytest.raises(UserError) as caught:
+            ports.find("", {})
+        message = str(caught.value)
+        assert message.startswith("2 boards are connected:\n  /dev/ttyUSB0  CP210x, ")
+        assert "\n  /dev/ttyUSB1  CH340, " in message
+        assert "port=" in message and "export ESPPORT=/dev/ttyUSB0" in message
+
+    def test_no_board(self, present: list[Port]) -> None:
+        present.append(Port("/dev/ttyS0", None, None))
+        with pytest.raises(UserError, match=r"no serial port of an ESP32 board found; .*other ports here: /dev/ttyS0"):
+            ports.find("", {})
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(2, "No such file or directory"), "there is no port P"),
+        (OSError(13, "Permission denied"), "usermod -a -G dialout"),
+        (OSError(16, "Device or resource busy"), "P is in use by another program"),
+        (OSError(11, "Could not exclusively lock port P"), "P is in use by another program"),
+        (OSError(5, "Input/output error"), r"cannot open P: .*Input/output error"),
+    ],
+)
+def test_why_a_port_does_not_open(error: OSError, words: str) -> None:
+    assert re.search(words, str(ports.open_failure("P", error)))
