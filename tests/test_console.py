@@ -3,10 +3,11 @@
 import ctypes
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Programs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +74,49 @@ def test_checksums_have_eight_digits(printed: Print, value: int) -> None:
 @given(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 def test_characters_come_out_as_utf8(printed: Print, character: str) -> None:
     assert printed("print_character", ctypes.c_uint32(ord(character))) == character
+
+
+PROGRAM = """
+#include "core/trainer.h"
+#include "board/board.h"
+union arena arena;
+const char dataset_start[4];
+enum dataset_error dataset_open(const void *address, struct dataset *dataset) {
+    (void)address;
+    dataset->documents = 1;
+    return DATASET_OK;
+}
+void trainer_begin(struct trainer *t, const struct dataset *d, const uint32_t *k, uint32_t n) {
+    (void)t, (void)d, (void)k, (void)n;
+}
+float trainer_step(struct trainer *trainer) { return ++trainer->step == 3 ? LOSS : 2.5f; }
+uint32_t trainer_sample(struct trainer *trainer, uint8_t *tokens, float temperature) {
+    (void)trainer, (void)tokens, (void)temperature;
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("loss", "shown"), [('__builtin_nanf("")', "nan"), ("__builtin_inff()", "inf")])
+def test_a_loss_that_is_not_finite_ends_the_program(loss: str, shown: str, programs: Programs, tmp_path: Path) -> None:
+    """No data set was found that makes one, so a trainer that returns it stands in for ours."""
+    (tmp_path / "program.c").write_text(PROGRAM.replace("LOSS", loss))
+    headers = programs.library().parent.parent
+    parts = ["app/main.c", "app/console.c", "board/host/board.c", "core/crc32.c", "math/math32.c"]
+    sources = [*(ROOT / "src_c" / part for part in parts), tmp_path / "program.c"]
+    words = [
+        "gcc",
+        "-std=c17",
+        "-O1",
+        f"-I{ROOT / 'src_c'}",
+        f"-I{headers}",
+        "-o",
+        tmp_path / "program",
+        *sources,
+        "-lm",
+    ]
+    subprocess.run(words, check=True)
+    done = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == f"step    3 / 1000 | loss {shown}"
+    assert done.stderr == "microgpt: the loss is not finite; lr= may be too large\n"
+    assert done.returncode == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Programs
 from mgbuild import configure, emulator, image, options, toolchain
+from mgbuild.decode import Decoder
 from mgbuild.errors import UserError
 from mgbuild.shape import Shape
 from mgbuild.sources import sources
@@ -84,7 +85,7 @@ def test_the_data_set_is_mapped_from_flash(boot: Boot) -> None:
     assert "\n12345678 read\n" in boot(body, until="12345678")
 
 
-def test_an_exception_is_explained_and_the_chip_starts_again(boot: Boot) -> None:
+def test_an_exception_is_explained_and_the_chip_starts_again(boot: Boot, tmp_path: Path) -> None:
     body = '*(volatile uint32_t *)4 = 1; print_text("not reached\\n"); return 0;'
     console = boot(body, until="# reset: restart after a panic")
     assert "panic'ed (StoreProhibited)" in console
@@ -93,6 +94,9 @@ def test_an_exception_is_explained_and_the_chip_starts_again(boot: Boot) -> None
         r"^Backtrace: 0x4008[0-9a-f]{4}:0x3ffb[0-9a-f]{4}( 0x4008[0-9a-f]{4}:0x3ffb[0-9a-f]{4})+$", console, re.M
     )
     assert "Rebooting..." in console
+    decoder = Decoder(tmp_path / "program.elf")
+    explained = [place for line in console.splitlines() for place in decoder.explain(line)]
+    assert [place.split(": ")[1].split("+")[0] for place in explained[-3:]] == ["app_main", "board_start", "_start"]
     assert reports(console) == ["power-on or the EN button", "restart after a panic"]
     assert "not reached" not in console
 

@@ -43,8 +43,13 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, part, elf = (folder / f"firmware.{suffix}" for suffix in ("s", "o", "elf"))
     source.write_text(PROGRAM)
     subprocess.run([*llvm.assemble, "-o", part, source], check=True)
-    subprocess.run([*llvm.link, "--no-gc-sections", "-T", "linker/esp32.ld", "-o", elf, part], check=True)
+    link(part, elf)
     return elf
+
+
+def link(part: Path, elf: Path, *flags: str) -> None:
+    words = [*toolchain.find_xtensa("llvm").link, "--no-gc-sections", *flags, "-T", "linker/esp32.ld", "-o", elf, part]
+    subprocess.run(words, check=True)
 
 
 def segments(firmware: bytes) -> list[tuple[int, bytes]]:
@@ -68,6 +73,28 @@ def test_header(elf: Path) -> None:
     assert entry_point == entry
     assert firmware[8] == 0xEE, "no write-protect pin"
     assert struct.unpack_from("<H", firmware, 12) == (0,), "an ESP32"
+
+
+@pytest.mark.parametrize(
+    ("mode", "frequency", "megabytes", "bytes_2_and_3"),
+    [("qio", "80m", 16, (0, 0x4F)), ("dout", "20m", 2, (3, 0x12)), ("dio", "26m", 8, (2, 0x31))],
+)
+def test_the_header_says_what_the_options_say(
+    elf: Path, tmp_path: Path, mode: str, frequency: str, megabytes: int, bytes_2_and_3: tuple[int, int]
+) -> None:
+    other = tmp_path / "other.elf"
+    link(elf.with_suffix(".o"), other, f"--defsym=flash_capacity={megabytes << 20}")
+    firmware = image.firmware_image(other, image.FlashWiring(mode, frequency))
+    assert tuple(firmware[2:4]) == bytes_2_and_3
+
+
+def test_a_data_set_beyond_what_the_cache_shows_is_refused_however_large_the_flash(elf: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.elf"
+    link(elf.with_suffix(".o"), other, f"--defsym=flash_capacity={16 << 20}")
+    layout = image.flash_layout(other)
+    assert image.layout_problems(layout, 1000, 4 << 20) == []
+    (problem,) = image.layout_problems(layout, 1000, (4 << 20) + 3)
+    assert "exceeds the 4 MB that the chip can read at once by 3 bytes" in problem
 
 
 def test_segments_hold_what_was_linked_and_nothing_else(elf: Path) -> None:

@@ -187,7 +187,7 @@ def _check_flash(loader: esptool.ESPLoader, flash_bytes: int) -> None:
     if size < flash_bytes:
         raise UserError(
             f"the board's flash is {size // MEGABYTE} MB and the image needs {flash_bytes // MEGABYTE} MB; "
-            "use another board, or lower flash_capacity in linker/esp32.ld if everything fits"
+            f"build it for that: flash_size={size // MEGABYTE}"
         )
 
 

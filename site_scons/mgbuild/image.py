@@ -13,8 +13,6 @@ from mgbuild.elf import absolute_symbols
 from mgbuild.errors import UserError
 
 CHIP = "esp32"
-FLASH_MODE = "dio"  # esptool's own default, qio, needs a flash chip whose QE bit has been set
-FLASH_FREQUENCY = "40m"
 MEGABYTE = 1 << 20
 
 
@@ -25,15 +23,25 @@ class FlashLayout:
     capacity: int
     firmware: int
     dataset: int
+    dataset_end: int  # of flash, or of the window through which the chip reads the data set
 
 
 def flash_layout(elf: Path) -> FlashLayout:
     """Flash layout that a firmware was linked for; raises UserError when the ELF does not name it."""
     symbols = absolute_symbols(elf)
     try:
-        return FlashLayout(symbols["flash_capacity"], symbols["flash_firmware"], symbols["flash_dataset"])
+        names = ("flash_capacity", "flash_firmware", "flash_dataset", "flash_dataset_end")
+        return FlashLayout(*(symbols[name] for name in names))
     except KeyError as error:
         raise UserError(f"{elf} has no symbol {error.args[0]}: link it with linker/esp32.ld") from None
+
+
+@dataclass(frozen=True)
+class FlashWiring:
+    """How the ROM is to read the flash: the header of the image says it."""
+
+    mode: str = "dio"  # esptool's own default, qio, needs a flash chip whose QE bit has been set
+    frequency: str = "40m"
 
 
 def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int) -> list[str]:
@@ -46,18 +54,21 @@ def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int
             f"{excess:,} bytes into the data set at {layout.dataset:#x}; make it smaller, "
             "or raise flash_dataset in linker/esp32.ld"
         )
-    excess = layout.dataset + dataset_bytes - layout.capacity
+    excess = layout.dataset + dataset_bytes - layout.dataset_end
     if excess > 0:
+        window = f"{layout.capacity // MEGABYTE} MB flash"
+        if layout.dataset_end < layout.capacity:
+            window = f"{(layout.dataset_end - layout.dataset) // MEGABYTE} MB that the chip can read at once"
         problems.append(
             f"the data set ({dataset_bytes:,} bytes at flash offset {layout.dataset:#x}) exceeds the "
-            f"{layout.capacity // MEGABYTE} MB flash by {excess:,} bytes; "
+            f"{window} by {excess:,} bytes; "
             "use a data set with fewer or shorter documents"
         )
     return problems
 
 
-def firmware_image(elf: Path) -> bytes:
-    """The image of a firmware ELF for the ROM loader: equal bytes for an equal ELF.
+def firmware_image(elf: Path, wiring: FlashWiring = FlashWiring()) -> bytes:
+    """The image of a firmware ELF for the ROM loader: equal bytes for equal arguments.
 
     Raises UserError when the ELF cannot be read, was not linked with linker/esp32.ld, or esptool refuses it.
     """
@@ -65,15 +76,15 @@ def firmware_image(elf: Path) -> bytes:
         return elf2image(
             str(elf),
             CHIP,
-            flash_mode=FLASH_MODE,
-            flash_freq=FLASH_FREQUENCY,
+            flash_mode=wiring.mode,
+            flash_freq=wiring.frequency,
             flash_size=_flash_size(flash_layout(elf)),
         )
 
 
-def firmware(elf: Path, image: Path) -> None:
-    """Write firmware_image(elf) to `image`."""
-    image.write_bytes(firmware_image(elf))
+def firmware(elf: Path, image: Path, wiring: FlashWiring = FlashWiring()) -> None:
+    """Write firmware_image(elf, wiring) to `image`."""
+    image.write_bytes(firmware_image(elf, wiring))
 
 
 def factory(elf: Path, image: Path, dataset: Path, factory: Path) -> None:

@@ -33,6 +33,9 @@ class Settings:
     port: str
     baud: int
     flash_baud: int
+    flash_mode: str
+    flash_freq: str
+    flash_size: int  # megabytes
     until: str
     timeout: float
     log: str
@@ -96,6 +99,10 @@ def _choice(*valid: str, later: tuple[str, ...] = ()) -> Callable[[str], str]:
     return parse
 
 
+def _choice_of_int(*valid: int) -> Callable[[str], int]:
+    return lambda text: int(_choice(*map(str, valid))(text))
+
+
 def _cores(text: str) -> int:
     return int(_choice("1", later=("2",))(text))
 
@@ -138,6 +145,9 @@ OPTIONS = (
     Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
     Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
     Option("kernels", "asm", _choice("asm", "portable"), "of sim and esp32: asm or portable; host has portable", BUILD),
+    Option("flash_mode", "dio", _choice("dio", "dout", "qio", "qout"), "how the chip reads its flash", BUILD),
+    Option("flash_freq", "40m", _choice("20m", "26m", "40m", "80m"), "how fast", BUILD),
+    Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash", BUILD),
     Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD),
     Option("k", "", str, "scons test: run the tests that match this pytest expression", OTHER),
     Option("port", "", str, "scons flash, monitor, erase: serial port of the board", OTHER),

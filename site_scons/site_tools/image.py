@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from mgbuild.errors import reporting
+from mgbuild.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
@@ -11,7 +12,8 @@ from SCons.Script.SConscript import SConsEnvironment
 def _firmware(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild import image  # here, so that building for the host takes no package but SCons
 
-    image.firmware(Path(str(source[0])), Path(str(target[0])))
+    mode, frequency = source[1].read().split()
+    image.firmware(Path(str(source[0])), Path(str(target[0])), image.FlashWiring(mode, frequency))
 
 
 def _factory(target: list, source: list, env: SConsEnvironment) -> None:
@@ -25,9 +27,10 @@ def _copy(target: list, source: list, env: SConsEnvironment) -> None:
     shutil.copyfile(str(source[0]), str(target[0]))
 
 
-def _firmware_image(env: SConsEnvironment, target: str, elf: object, report: list) -> list:
+def _firmware_image(env: SConsEnvironment, target: str, elf: object, report: list, settings: Settings) -> list:
     """Node of the image that the ROM loads; only an ELF whose memory report passed becomes one."""
-    node = env.Command(target, elf, Action(reporting(_firmware), "make $TARGET"))
+    wiring = env.Value(f"{settings.flash_mode} {settings.flash_freq}")
+    node = env.Command(target, [elf, wiring], Action(reporting(_firmware), "make $TARGET"))
     env.Depends(node, [report, env.File("#site_scons/mgbuild/image.py")])
     return node
 

@@ -42,18 +42,20 @@ void clock_stop(void) {
     RTC_CNTL_CLK_CONF &= ~RTC_CNTL_SOC_CLK_SEL;
     rom_update_cpu_frequency(crystal);
     clock_wait_us(SLOW_CLOCK_CYCLE_US);
+    RTC_CNTL_OPTIONS0 |= RTC_CNTL_BBPLL_FORCE_PD;
 }
 
 // vco_mhz: 480 or 320.
 static void pll_start(uint32_t crystal, uint32_t vco_mhz) {
     ANA_CONFIG |= ANA_CONFIG_ALL;
     ANA_CONFIG &= ~ANA_CONFIG_BBPLL_OFF;
-    RTC_CNTL_OPTIONS0 &= ~RTC_CNTL_PLL_FORCE_PD;
+    RTC_CNTL_OPTIONS0 &= ~(RTC_CNTL_BIAS_I2C_FORCE_PD | RTC_CNTL_BBPLL_FORCE_PD);
     pll_write(BBPLL_IR_CAL_DELAY, 0x18);
     pll_write(BBPLL_IR_CAL_EXT_CAP, 0x20);
     pll_write(BBPLL_OC_ENB_FCAL, 0x9A);
     pll_write(BBPLL_OC_ENB_VCON, 0x00);
     pll_write(BBPLL_BBADC_CAL_7_0, 0x00);
+    clock_wait_us(SLOW_CLOCK_CYCLE_US);
 
     const uint32_t bias = vco_mhz == 480 ? RTC_CNTL_DIG_DBIAS_WAK_1V25 : RTC_CNTL_DIG_DBIAS_WAK_1V10;
     RTC_CNTL_REG = (RTC_CNTL_REG & ~RTC_CNTL_DIG_DBIAS_WAK) | bias;

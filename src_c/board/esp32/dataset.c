@@ -8,7 +8,7 @@
 enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024 };
 
 // Addresses and sizes that linker/esp32.ld decides: only the symbols' addresses mean something.
-extern const char dataset_start[], flash_capacity[], flash_dataset[], flash_page[];
+extern const char dataset_start[], flash_capacity[], flash_dataset[], flash_dataset_end[], flash_page[];
 
 // The data sets that this firmware reads, and from where. `scons flash-dataset` looks for it in the image on the board;
 // site_scons/mgbuild/flash.py reads it.
@@ -33,7 +33,7 @@ void rom_cache_read_disable(int cpu);
 void dataset_map(void) {
     const uint32_t page = (uint32_t)flash_page;
     const uint32_t first = (uint32_t)flash_dataset;
-    const uint32_t end = (uint32_t)flash_capacity;
+    const uint32_t end = (uint32_t)flash_dataset_end;
 
     rom_cache_read_disable(PRO_CPU);
     rom_cache_flush(PRO_CPU);

@@ -40,7 +40,8 @@
 
 // RTC: clocks, regulator, reset.
 #define RTC_CNTL_OPTIONS0 REGISTER(0x3FF48000)
-#define RTC_CNTL_PLL_FORCE_PD (1u << 6 | 1u << 8 | 1u << 10 | 1u << 18) // BB_I2C, BBPLL_I2C, BBPLL and the bias they share
+#define RTC_CNTL_BBPLL_FORCE_PD (1u << 6 | 1u << 8 | 1u << 10) // BB_I2C, BBPLL_I2C, BBPLL
+#define RTC_CNTL_BIAS_I2C_FORCE_PD (1u << 18)
 #define RTC_CNTL_RESET_STATE REGISTER(0x3FF48034)
 #define RTC_CNTL_RESET_CAUSE_PROCPU(state) ((state) & 0x3F)
 #define RTC_CNTL_STORE0 REGISTER(0x3FF4804C) // kept by every reset but that of power
@@ -98,7 +99,7 @@
 #define SYSCON_SARADC_DATA_SAR_SEL (1u << 25)
 #define SYSCON_SARADC_DATA_TO_I2S (1u << 26)
 #define SYSCON_SARADC_FSM REGISTER(0x3FF66018)
-#define SYSCON_SARADC_SAR1_PATT ((volatile uint32_t *)0x3FF6602C) // four words
+#define SYSCON_SARADC_SAR2_PATT_TAB ((volatile uint32_t *)0x3FF6602C) // four words
 #define I2S0_CONF REGISTER(0x3FF4F008)
 #define I2S_RX_START (1u << 5)
 #define I2S0_CONF2 REGISTER(0x3FF4F0A8)
