@@ -17,6 +17,7 @@ from mgbuild.errors import UserError
 from mgbuild.shape import Shape
 from mgbuild.sources import sources
 
+REGISTERS = '#include "board/esp32/registers.h"'
 TIMEOUT = 30  # seconds; a boot takes less than one
 
 Boot = Callable[..., str]
@@ -30,13 +31,13 @@ def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
     except UserError as error:
         pytest.skip(str(error))
 
-    def build_and_boot(body: str, until: str, before: str = "", timeout: float = TIMEOUT) -> str:
+    def build_and_boot(body: str, until: str, before: str = "", timeout: float = TIMEOUT, baud: int = 115200) -> str:
         program = tmp_path / "program.c"
         program.write_text(
             f'#include "board/board.h"\n#include "app/console.h"\n{before}\nint app_main(void) {{\n{body}\n}}\n'
         )
         (tmp_path / "generated").mkdir()
-        (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({})))
+        (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({"baud": str(baud)})))
         (tmp_path / "generated/model_config.h").write_text(configure.model_config(Shape(16, 4, 1, 16, 27), 100))
         parts = [*sources("board/xtensa", "board/esp32"), *map(Path, ("src_c/app/console.c", "src_c/math/math32.c"))]
         objects = []
@@ -78,6 +79,15 @@ def test_the_cycle_counter_runs_at_the_reported_clock(boot: Boot) -> None:
         print_text(near && board_cycles_per_millisecond() == 240000 ? "right\\n" : "wrong\\n");
         return 0;"""
     assert "\nright\n" in boot(body, until="right", before='#include "board/esp32/clock.h"')
+
+
+@pytest.mark.parametrize(("baud", "divider"), [(115200, "007002b6"), (921600, "00d00056")])
+def test_the_console_keeps_its_rate_at_the_new_clock(boot: Boot, baud: int, divider: str) -> None:
+    """80 MHz over the divider, whole part and sixteenths: within 0.1 % of the rate."""
+    console = boot('print_hex(UART0_CLKDIV); print_text(" divider\\n"); return 0;', divider, REGISTERS, baud=baud)
+    assert f"\n{divider} divider\n" in console
+    sixteenths = (int(divider, 16) & 0xFFFFF) * 16 + (int(divider, 16) >> 20)
+    assert 80e6 * 16 / sixteenths == pytest.approx(baud, rel=1e-3)
 
 
 def test_the_data_set_is_mapped_from_flash(boot: Boot) -> None:

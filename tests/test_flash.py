@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import serial
 from conftest import Completed, Programs
 from mgbuild import dataset, flash, ports
 from mgbuild.errors import UserError
@@ -227,6 +228,11 @@ class TestPort:
         present.append(Port("/dev/ttyS0", None, None))
         with pytest.raises(UserError, match=r"no serial port of an ESP32 board found; .*other ports here: /dev/ttyS0"):
             ports.find("", {})
+
+
+def test_a_port_that_another_program_holds(parts: list[flash.Part]) -> None:
+    with StandInChip() as chip, serial.Serial(chip.port, exclusive=True):
+        assert f"{chip.port} is in use by another program" in refusal(parts, chip)
 
 
 @pytest.mark.parametrize(
