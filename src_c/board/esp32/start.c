@@ -8,6 +8,7 @@
 #include "board/esp32/registers.h"
 #include "board/esp32/watchdog.h"
 #include "board/xtensa/panic.h"
+#include "board/xtensa/print.h"
 
 // Left in registers that a reset keeps.
 enum { RUNNING = 0x524E4E47, PANICKED = 0x50414E43 };
@@ -17,14 +18,6 @@ enum { PANIC_DELAY_US = 3000000 };
 static struct clock clock;
 
 void rom_software_reset(void);
-
-static void print(const char *text) {
-    uint32_t length = 0;
-    while (text[length]) {
-        length++;
-    }
-    board_console_write(text, length);
-}
 
 static void print_three_digits(uint32_t value) {
     char digits[3] = {'0', '0', '0'};
@@ -73,15 +66,15 @@ static const char *reset_reason(uint32_t cause, uint32_t stored) {
 }
 
 static void report(void) {
-    print("# ESP32 revision ");
+    board_print("# ESP32 revision ");
     print_three_digits(revision());
-    print(", crystal ");
+    board_print(", crystal ");
     print_three_digits(clock.crystal_mhz);
-    print(" MHz, CPU ");
+    board_print(" MHz, CPU ");
     print_three_digits(clock.cpu_mhz);
-    print(" MHz\n# reset: ");
-    print(reset_reason(RTC_CNTL_RESET_CAUSE_PROCPU(RTC_CNTL_RESET_STATE), RTC_CNTL_STORE0));
-    print("\n");
+    board_print(" MHz\n# reset: ");
+    board_print(reset_reason(RTC_CNTL_RESET_CAUSE_PROCPU(RTC_CNTL_RESET_STATE), RTC_CNTL_STORE0));
+    board_print("\n");
 }
 
 _Noreturn void board_start(void) {
@@ -118,7 +111,7 @@ _Noreturn void board_exit(int status) {
 }
 
 _Noreturn void board_panicked(void) {
-    print("\nRebooting...\n");
+    board_print("\nRebooting...\n");
     RTC_CNTL_STORE0 = PANICKED;
     clock_wait_us(PANIC_DELAY_US);
     console_drain();

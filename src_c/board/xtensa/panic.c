@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "board/board.h"
+#include "board/xtensa/print.h"
 #include "board/xtensa/ps.h"
 
 enum { MOST_FRAMES = 32 };
@@ -15,14 +16,6 @@ static struct {
     bool panicking;
     const char *reason; // of board_abort()
 } state = {.reason = ""};
-
-static void print(const char *text) {
-    uint32_t length = 0;
-    while (text[length]) {
-        length++;
-    }
-    board_console_write(text, length);
-}
 
 static void print_hex(uint32_t value) {
     char digits[10] = {'0', 'x'};
@@ -37,11 +30,11 @@ static void print_register(const char *name, uint32_t value) {
     while (name[width]) {
         width++;
     }
-    print(name);
+    board_print(name);
     board_console_write("        ", 8 - width);
-    print(": ");
+    board_print(": ");
     print_hex(value);
-    print("  ");
+    board_print("  ");
 }
 
 static const char *name_of_exception(uint32_t cause) {
@@ -99,9 +92,9 @@ static bool on_stack(uint32_t sp) {
 }
 
 static void print_frame(uint32_t pc, uint32_t sp) {
-    print(" ");
+    board_print(" ");
     print_hex(pc);
-    print(":");
+    board_print(":");
     print_hex(sp);
 }
 
@@ -114,7 +107,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
     bool in_registers = true;
     uint32_t a0 = registers[4 * window];
     uint32_t sp = registers[4 * window + 1];
-    print("\nBacktrace:");
+    board_print("\nBacktrace:");
     print_frame(pc, sp);
     for (int frame = 0; frame < MOST_FRAMES && a0 != 0; frame++) {
         const uint32_t step = a0 >> 30;
@@ -124,7 +117,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
         in_registers = in_registers && distance < windows &&
                        (windowstart >> ((windowbase + caller) & (windows - 1)) & 1) != 0;
         if (step == 0 || (!in_registers && !on_stack(sp))) {
-            print(" |<-CORRUPTED");
+            board_print(" |<-CORRUPTED");
             break;
         }
         if (in_registers) {
@@ -138,7 +131,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
         }
         print_frame(return_address - 3, sp);
     }
-    print("\n");
+    board_print("\n");
 }
 
 _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, const struct panic_special *special,
@@ -156,26 +149,26 @@ _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, con
         window = (PS_OWB(special->eps6) - windowbase) & (windows - 1);
     }
 
-    print("\nGuru Meditation Error: Core  0 panic'ed (");
-    print(name_of(event, special));
-    print("). Exception was unhandled.\n\nCore  0 register dump:\n");
+    board_print("\nGuru Meditation Error: Core  0 panic'ed (");
+    board_print(name_of(event, special));
+    board_print("). Exception was unhandled.\n\nCore  0 register dump:\n");
     print_register("PC", pc);
     print_register("PS", special->ps);
     for (uint32_t i = 0; i < 16; i++) {
         const char name[] = {'A', (char)(i < 10 ? '0' + i : '1'), (char)(i < 10 ? '\0' : '0' + (i - 10)), '\0'};
         print_register(name, registers[(4 * window + i) & (4 * windows - 1)]);
         if (i % 4 == 1) {
-            print("\n");
+            board_print("\n");
         }
     }
     print_register("SAR", special->sar);
     print_register("EXCCAUSE", special->exccause);
-    print("\n");
+    board_print("\n");
     print_register("EXCVADDR", special->excvaddr);
     print_register("LBEG", special->lbeg);
     print_register("LEND", special->lend);
     print_register("LCOUNT", special->lcount);
-    print("\n");
+    board_print("\n");
     print_backtrace(pc, registers, windows, windowbase, special->windowstart, window);
     board_panicked();
 }
