@@ -6,8 +6,10 @@ and NAME_capacity of linker/esp32.ld say how large each memory is.
 
 import json
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -76,6 +78,8 @@ class Report:
     code: int  # instructions and their literals, in RAM too
     symbols: tuple[Symbol, ...]  # largest first
     broken_rules: tuple[str, ...]
+    purposes: tuple[tuple[str, int], ...] = ()  # of static RAM, if the ELF describes its types
+    stack: dict[str, Any] = field(default_factory=dict)  # what stack.size() found out
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = Tru
         code=sum(section.size for section in sections if section.executable),
         symbols=tuple(sorted(symbols, key=lambda symbol: (-symbol.bytes, symbol.name))),
         broken_rules=tuple(broken_rules),
+        purposes=_purposes(elf, sections),
     )
 
 
@@ -179,8 +184,13 @@ def text(report: Report) -> str:
         rows.append((region.name, *_columns(region.used, region.capacity, region.budget)))
     rows.append(("static RAM", *_columns(report.static_ram, None, report.static_ram_budget)))
     rows.append(("code in RAM", f"{report.code:,}", "", "", ""))
+    if report.stack:
+        rows.append(("stack bound", f"{report.stack['stack_bound']:,}", f"{report.stack['stack_size']:,}", "", ""))
     lines = [f"memory of {report.elf}, bytes"]
     lines += [f"{name:<12}" + "".join(f"{cell:>13}" for cell in cells).rstrip() for name, *cells in rows]
+    if report.purposes:
+        lines.append("static RAM by purpose")
+        lines += [f"  {'dram':<10}{size:>13,}  {name}" for name, size in report.purposes]
     lines.append("largest")
     for symbol in report.symbols[:SHOWN_SYMBOLS]:
         lines.append(f"  {symbol.region:<10}{symbol.bytes:>13,}  {symbol.name}")
@@ -197,21 +207,74 @@ def write_json(report: Report, path: Path) -> None:
         "static_ram": report.static_ram,
         "static_ram_budget": report.static_ram_budget,
         "code": report.code,
+        "purposes": dict(report.purposes),
+        **report.stack,
         "symbols": [vars(symbol) for symbol in report.symbols],
         "problems": problems(report),
     }
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def check(elf: Path, budget: Path, dataset: Path, json_path: Path, default_firmware: bool = True) -> str:
-    """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems."""
+def check(
+    elf: Path, budget: Path, dataset: Path, json_path: Path, default_firmware: bool = True, stack: Path | None = None
+) -> str:
+    """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems.
+
+    stack: what stack.size() has found out about this firmware.
+    """
     report = analyse(elf, budget, dataset, default_firmware)
+    if stack:
+        report = replace(report, stack=json.loads(stack.read_text()))
     write_json(report, json_path)
     found = problems(report)
     if found:
         lines = [f"{elf} is refused", text(report), *(f"- {problem}" for problem in found)]
         raise BudgetExceeded("\n".join(lines))
     return text(report)
+
+
+# What lies in a member of struct training_memory (core/model.h), and in a section.
+PURPOSES = {
+    "weights": "weights",
+    "first_moment": "Adam's first moments",
+    "second_moment": "Adam's second moments",
+    "activations": "activations",
+    "gradients": "gradients and scratch",
+}
+
+
+def _purposes(elf: Path, sections: Iterable[_Section]) -> tuple[tuple[str, int], ...]:
+    """Static RAM by what it is for: they add up to it."""
+    data = {section.name: section.size for section in sections if not section.executable}
+    members = dict(_training_memory(elf))
+    if not members:
+        return ()
+    found = [(PURPOSES.get(name, name), size) for name, size in members.items()]
+    found.append(("other variables", data.get(".bss", 0) + data.get(".data", 0) - sum(members.values())))
+    found.append(("constants", data.get(".rodata", 0)))
+    found.append(("stack", data.get(".stack", 0)))
+    return tuple(found)
+
+
+def _training_memory(elf: Path) -> list[tuple[str, int]]:
+    """Members of struct training_memory with their sizes, from the ELF's description of types; none without one."""
+    with elf.open("rb") as file:
+        document = ELFFile(file)
+        if not document.has_dwarf_info():
+            return []
+        for unit in document.get_dwarf_info().iter_CUs():
+            for entry in unit.iter_DIEs():
+                name = entry.attributes.get("DW_AT_name")
+                if entry.tag != "DW_TAG_structure_type" or not name or name.value != b"training_memory":
+                    continue
+                if "DW_AT_byte_size" not in entry.attributes:
+                    continue
+                fields = [child for child in entry.iter_children() if child.tag == "DW_TAG_member"]
+                starts = [child.attributes["DW_AT_data_member_location"].value for child in fields]
+                ends = [*starts[1:], entry.attributes["DW_AT_byte_size"].value]
+                names = [child.attributes["DW_AT_name"].value.decode() for child in fields]
+                return [(name, end - start) for name, start, end in zip(names, starts, ends, strict=True)]
+    return []
 
 
 def _over_budget(what: str, key: str, used: int, budget: int, culprits: str) -> str:

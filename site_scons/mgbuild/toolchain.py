@@ -17,7 +17,7 @@ from mgbuild.errors import UserError
 
 # Contraction would fuse a*b+c where the source does not say so, and change the bits from target to target.
 LANGUAGE = ("-std=c17", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
-FREESTANDING = ("-O3", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections")
+FREESTANDING = ("-O3", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections", "-fno-jump-tables")
 
 # The LX6 of the ESP32 without mul32high (MULUH, MULSH), which the emulated core does not have.
 LX6_FEATURES = (
@@ -88,7 +88,7 @@ class Llvm:
         features = [f"-Xclang -target-feature -Xclang +{name}".split() for name in LX6_FEATURES]
         return [
             *(self.clang, "--target=xtensa-none-elf", *chain.from_iterable(features)),
-            *(*LANGUAGE, *FREESTANDING, "-fno-jump-tables", "-S"),
+            *(*LANGUAGE, *FREESTANDING, "-S"),
         ]
 
     @property

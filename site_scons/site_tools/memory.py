@@ -10,15 +10,21 @@ from SCons.Script.SConscript import SConsEnvironment
 def _check(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild import memory  # here, so that building for the host takes no package but SCons
 
-    elf, budget, dataset = (Path(str(node)) for node in source[:3])
-    print(memory.check(elf, budget, dataset, Path(str(target[0])), default_firmware=source[3].read()))
+    elf, budget, dataset, stack = (Path(str(node)) for node in source[:4])
+    print(memory.check(elf, budget, dataset, Path(str(target[0])), source[4].read(), stack))
 
 
 def _memory_report(
-    env: SConsEnvironment, json: str, elf: object, budget: str, dataset: list, default_firmware: bool
+    env: SConsEnvironment,
+    json: str,
+    elf: object,
+    budget: str,
+    dataset: list,
+    stack: object,
+    default_firmware: bool,
 ) -> list:
     """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    inputs = [elf, budget, dataset, env.Value(default_firmware)]
+    inputs = [elf, budget, dataset, stack, env.Value(default_firmware)]
     node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
     env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf")])
     return node

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mgbuild.errors import reporting
 from mgbuild.sources import product
 from SCons.Script import Action, Builder
 from SCons.Script.SConscript import SConsEnvironment
@@ -44,22 +45,56 @@ def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
 
 
 def _program(
-    env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str, symbols: Mapping[str, int] | None = None
+    env: SConsEnvironment,
+    elf: str,
+    sources: Sequence[Path],
+    script: str,
+    symbols: Mapping[str, int] | None = None,
+    flag_file: object | None = None,
 ) -> object:
-    """Node of an ELF linked as the script says, with a map beside it; symbols replace what the script provides."""
+    """Node of an ELF linked as the script says, with a map beside it.
+
+    symbols: replace what the script provides; flag_file: node of a file with more flags.
+    """
     objects = [_object(env, Path(elf).parent / "obj", path) for path in sources]
     map_file = str(Path(elf).with_suffix(".map"))
     flags = [f"-Map={map_file}", *(f"--defsym={name}={value}" for name, value in (symbols or {}).items())]
     literal = [env.Literal(env["XTENSA"].linker_prefix + flag) for flag in flags]
+    if flag_file:
+        literal.append(env.Literal(f"@{flag_file}"))
     nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, LINK_FLAGS=literal)
-    env.Depends(nodes, env.Glob("#linker/*.ld"))
+    env.Depends(nodes, [env.Glob("#linker/*.ld"), flag_file or []])
     return nodes[0]
+
+
+def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
+    from mgbuild import stack  # here, so that building for the host takes no package but SCons
+
+    elf, output, flags = (Path(str(node)) for node in (source[0], target[0], target[1]))
+    stack.size(elf, output, env["XTENSA"].linker_prefix, flags)
+
+
+def _sized_program(
+    env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str, symbols: Mapping[str, int]
+) -> tuple[object, object]:
+    """Nodes of an ELF whose stack is as large as its code can need, and of the JSON that says how that was found.
+
+    It is linked twice: the size of the stack changes no code.
+    """
+    folder, stem = Path(elf).parent, Path(elf).stem
+    draft = _program(env, str(folder / f"{stem}-draft.elf"), sources, script, symbols)
+    targets = [str(folder / "stack.json"), str(folder / "stack.flags")]
+    report, flags = env.Command(targets, draft, Action(reporting(_measure_stack), "bound the stack of $SOURCE"))
+    env.Depends(report, env.File("#site_scons/mgbuild/stack.py"))
+    final = _program(env, elf, sources, script, symbols, flags)
+    return final, report
 
 
 def generate(env: SConsEnvironment) -> None:
     for step in ("compile", "preprocess", "assemble", "link", "libraries"):
         env[f"XTENSA_{step.upper()}"] = getattr(env["XTENSA"], step, ())
     env.AddMethod(_program, "XtensaProgram")
+    env.AddMethod(_sized_program, "SizedProgram")
 
 
 def exists(env: SConsEnvironment) -> bool:

@@ -1,0 +1,210 @@
+"""The bound of the stack: small programs with known answers, and the mark that runs leave on the emulated core."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from conftest import Programs
+from mgbuild import emulator, stack, toolchain
+from mgbuild.errors import UserError
+from mgbuild.sources import sources
+
+SAVED = 16  # below the last function
+
+Link = Callable[..., Path]
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Link:
+    """Function from functions (name and body in assembly) to a linked ELF."""
+    try:
+        llvm = toolchain.find_xtensa("llvm")
+    except UserError as error:
+        pytest.skip(str(error))
+
+    def build(**functions: str) -> Path:
+        source, part, elf = (tmp_path / f"program.{suffix}" for suffix in ("s", "o", "elf"))
+        text = '.section .text, "ax"\n.literal_position\n'
+        for name, body in functions.items():
+            instructions = "\n".join(body.split(";"))
+            text += f".balign 4\n.global {name}\n"
+            text += f".type {name}, @function\n{name}:\n{instructions}\n.size {name}, . - {name}\n"
+        source.write_text(text)
+        subprocess.run([*llvm.assemble, "-o", part, source], check=True)
+        words = [*llvm.link, "--no-gc-sections", "-e", next(iter(functions)), "-T", "linker/sim.ld", "-o", elf, part]
+        subprocess.run(words, check=True)
+        return elf
+
+    return build
+
+
+def leaf(frame: int) -> str:
+    return f"entry a1, {frame}; retw"
+
+
+def call(callee: str) -> str:
+    """A call as compilers make it; GNU ld for this machine relocates no direct ones."""
+    return f"movi a8, {callee}; callx8 a8"
+
+
+def caller(frame: int, *callees: str) -> str:
+    return f"entry a1, {frame};" + ";".join(map(call, callees)) + "; retw"
+
+
+def refusal(elf: Path, **indirect: tuple[str, ...]) -> str:
+    with pytest.raises(UserError) as caught:
+        stack.bound(elf, "main", indirect)
+    return str(caught.value)
+
+
+def test_a_leaf(link: Link) -> None:
+    assert stack.bound(link(main=leaf(48)), "main").bytes == 48 + SAVED
+
+
+@pytest.mark.parametrize("frame", [16, 4096, 32760])
+def test_frames_of_every_size(link: Link, frame: int) -> None:
+    assert stack.bound(link(main=leaf(frame)), "main").bytes == frame + SAVED
+
+
+def test_the_longest_of_several_chains_is_taken_and_named(link: Link) -> None:
+    elf = link(main=caller(32, "a", "b"), a=leaf(400), b=caller(64, "c"), c=caller(48, "d"), d=leaf(320))
+    found = stack.bound(elf, "main")
+    assert found.bytes == 32 + 64 + 48 + 320 + SAVED
+    assert str(found) == "main 32 > b 64 > c 48 > d 320"
+
+
+@pytest.mark.parametrize("code", [0x85, 0x95, 0xA5, 0xB5], ids=["call0", "call4", "call8", "call12"])
+def test_every_kind_of_direct_call(link: Link, code: int) -> None:
+    """Encoded by hand: three words on from the one behind, which is where f begins."""
+    elf = link(main=f"entry a1, 32; .byte {code}, 0, 0; retw", f=leaf(80))
+    assert stack.bound(elf, "main").bytes == 32 + 80 + SAVED
+
+
+@pytest.mark.parametrize("register", ["callx0 a8", "callx4 a8", "callx8 a8", "callx12 a8"])
+def test_every_kind_of_call_through_a_register(link: Link, register: str) -> None:
+    elf = link(main=f"entry a1, 32; movi a8, f; {register}; retw", f=leaf(80))
+    assert stack.bound(elf, "main").bytes == 32 + 80 + SAVED
+
+
+def test_calls_through_a_literal(link: Link) -> None:
+    elf = link(
+        main="entry a1, 32; movi a8, f; callx8 a8; movi a6, g; mov a9, a6; callx8 a9; retw", f=leaf(64), g=leaf(96)
+    )
+    assert stack.bound(elf, "main").bytes == 32 + 96 + SAVED
+
+
+def test_a_pointer_that_was_put_aside_in_the_frame(link: Link) -> None:
+    body = f"entry a1, 64; movi a8, f; s32i a8, a1, 16; {call('g')}; l32i a8, a1, 16; callx8 a8; retw"
+    assert stack.bound(link(main=body, f=leaf(512), g=leaf(32)), "main").bytes == 64 + 512 + SAVED
+
+
+def test_both_functions_that_a_pointer_may_hold_count(link: Link) -> None:
+    body = "entry a1, 32; movi a8, f; beqz a2, 1f; movi a8, g; 1:; callx8 a8; retw"
+    assert stack.bound(link(main=body, f=leaf(48), g=leaf(640)), "main").bytes == 32 + 640 + SAVED
+
+
+def test_a_jump_to_another_function_is_a_call(link: Link) -> None:
+    assert stack.bound(link(main="movi a2, 1; j f", f=leaf(80)), "main").bytes == 80 + SAVED
+
+
+def test_code_behind_a_loop_and_a_return_is_read(link: Link) -> None:
+    body = f"entry a1, 32; loopnez a2, 2f; bnez a3, 1f; nop; 2:; retw; 1:; {call('f')}; j 2b"
+    assert stack.bound(link(main=body, f=leaf(256)), "main").bytes == 32 + 256 + SAVED
+
+
+@pytest.mark.parametrize(
+    ("functions", "circle"),
+    [
+        ({"main": caller(32, "main")}, "main > main"),
+        ({"main": caller(32, "a"), "a": caller(32, "b"), "b": caller(32, "a")}, "a > b > a"),
+    ],
+)
+def test_recursion_is_refused_with_its_circle(link: Link, functions: Mapping[str, str], circle: str) -> None:
+    assert f"recursion: {circle};" in refusal(link(**functions))
+
+
+def test_a_pointer_from_elsewhere_must_be_declared(link: Link) -> None:
+    elf = link(main=caller(32, "a"), a="entry a1, 48; l32i a8, a2, 0; callx8 a8; retw", f=leaf(64), g=leaf(160))
+    assert re.search(r"^main > a calls through a pointer at 0x[0-9a-f]{8}; declare", refusal(elf))
+    assert stack.bound(elf, "main", {"a": ("f", "g")}).bytes == 32 + 48 + 160 + SAVED
+    assert "there is no function h" in refusal(elf, a=("h",))
+
+
+def test_a_pointer_does_not_outlive_a_call_that_may_change_its_register(link: Link) -> None:
+    elf = link(main=f"entry a1, 32; movi a10, f; {call('f')}; callx8 a10; retw", f=leaf(32))
+    assert "calls through a pointer" in refusal(elf)
+
+
+@pytest.mark.parametrize("change", ["movsp a1, a2", "addi a1, a1, -64", "sub a1, a1, a2", "mov.n a1, a2"])
+def test_a_stack_pointer_that_moves_is_refused(link: Link, change: str) -> None:
+    assert "main moves the stack pointer" in refusal(link(main=f"entry a1, 32; {change}; retw"))
+
+
+def test_a_call_to_nowhere_is_refused(link: Link) -> None:
+    assert "where no function begins" in refusal(link(main="entry a1, 32; movi a8, 0x5000; callx8 a8; retw"))
+
+
+def test_the_firmware_has_the_stack_that_it_needs(programs: Programs) -> None:
+    folder = programs.esp32()
+    report = json.loads((folder / "stack.json").read_text())
+    found = stack.bound(folder / "firmware.elf", stack.ROOT)
+    assert report["stack_bound"] == found.bytes
+    assert report["stack_bound"] + stack.GUARD + stack.MARGIN <= report["stack_size"]
+    memory = json.loads((folder / "memory.json").read_text())
+    assert memory["stack_bound"] == found.bytes
+    assert memory["purposes"]["stack"] == report["stack_size"]
+    assert sum(memory["purposes"].values()) == memory["static_ram"]
+
+
+# Fills the stack before the program and looks afterwards how far down it was overwritten.
+PAINTED_BOARD = """
+#define board_start unpainted_start
+#include "board/sim/board.c"
+#undef board_start
+#include "app/console.h"
+extern uint32_t stack_bottom[], stack_top[];
+_Noreturn void board_start(void) {
+    uint32_t here;
+    for (uint32_t *word = stack_bottom + 16; word < &here - 32; word++) *word = 0xA5A5A5A5;
+    const int status = app_main();
+    const uint32_t *word = stack_bottom + 16;
+    while (*word == 0xA5A5A5A5) word++;
+    print_text("stack used: ");
+    print_unsigned((uint32_t)((const char *)stack_top - (const char *)word), 1);
+    print_text("\\n");
+    board_exit(status);
+}
+"""
+
+
+@pytest.mark.parametrize("kernels", ["asm", "portable"])
+@pytest.mark.parametrize(
+    "shape", [{}, {"n_layer": 2, "n_embd": 24, "n_head": 3}, {"n_embd": 20, "n_head": 2, "block_size": 7}], ids=str
+)
+def test_no_run_uses_more_than_the_bound_nor_the_bound_much_more(
+    kernels: str, shape: Mapping[str, int], programs: Programs, tmp_path: Path
+) -> None:
+    llvm = toolchain.find_xtensa("llvm")
+    firmware, dataset = programs.sim(kernels=kernels, steps=40, samples=5, **shape)
+    headers = firmware.parent.parent
+    board = tmp_path / "board.c"
+    board.write_text(PAINTED_BOARD)
+    folder = "kernels/xtensa" if kernels == "asm" else "kernels/portable"
+    parts = [path for path in sources("core", "math", "math/xtensa", folder, "app", "board/xtensa", "board/sim")]
+    objects = []
+    for number, source in enumerate([*(path for path in parts if path != Path("src_c/board/sim/board.c")), board]):
+        listing, part = tmp_path / f"{number}.s", tmp_path / f"{number}.o"
+        translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
+        subprocess.run([*translate, "-Isrc_c", f"-I{headers}", "-o", listing, source], check=True)
+        subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
+        objects.append(part)
+    elf = tmp_path / "painted.elf"
+    subprocess.run([*llvm.link, "-T", "linker/sim.ld", "-o", elf, *objects], check=True)
+    output = emulator.capture(elf, dataset, 60).stdout
+    used = int(re.search(r"^stack used: (\d+)$", output, re.MULTILINE)[1])
+    found = stack.bound(elf, stack.ROOT)
+    assert used <= found.bytes
+    assert found.bytes <= 1.5 * used + 512
