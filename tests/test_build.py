@@ -325,14 +325,14 @@ def fake_gcc(path, log):
 
 def test_esp_idf_is_preferred_and_used_directly(tmp_path, scons, esp_idf):
     env = {**os.environ, "PATH": f"{esp_idf}{os.pathsep}{os.environ['PATH']}"}
-    elf = tmp_path / "out/esp32/firmware.elf"
+    elf = tmp_path / "out/sim/firmware.elf"
     result = scons(str(elf), f"build={tmp_path / 'out'}", env=env)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "toolchain: esp-idf (xtensa-esp32-elf-gcc 14.2.0)\n" in result.stdout
     calls = (tmp_path / "log").read_text().splitlines()
     assert all("-mlongcalls" in call and "-Werror" in call for call in calls[:-1])
     assert any(call.endswith("src_c/board/xtensa/vectors.S") for call in calls)
-    assert f"-T linker/esp32.ld -Wl,-Map={elf.with_suffix('.map')}" in calls[-1]
+    assert f"-T linker/sim.ld -Wl,-Map={elf.with_suffix('.map')}" in calls[-1]
     assert calls[-1].endswith("-lgcc")
     assert "toolchain: llvm" in scons("-n", f"build={tmp_path / 'out'}", "toolchain=llvm", env=env).stdout
 

@@ -41,6 +41,7 @@ def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
         (tmp_path / "generated/model_config.h").write_text(configure.model_config(Shape(16, 4, 1, 16, 27), 100))
         parts = [*sources("board/xtensa", "board/esp32"), *map(Path, ("src_c/app/console.c", "src_c/math/math32.c"))]
         objects = []
+        (tmp_path / "generated/version.h").write_text(configure.version_header("v1.2-test"))
         for number, source in enumerate([*parts, *sources("math/xtensa"), program]):
             listing, part = tmp_path / f"{number}.s", tmp_path / f"{number}.o"
             translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
@@ -65,6 +66,7 @@ def reports(console: str) -> list[str]:
 
 def test_boot_reports_chip_clock_and_reset(boot: Boot) -> None:
     console = boot('print_text("running\\n"); return 0;', until="running")
+    assert "\n# microgpt-lx6 v1.2-test\n" in console
     assert re.search(r"^# ESP32 revision [0-3], crystal (26|40) MHz, CPU 240 MHz$", console, re.MULTILINE)
     assert reports(console) == ["power-on or the EN button"]
 

@@ -1,6 +1,8 @@
 """The two generated headers: one with what fixes the arrays, one with what only steers a run."""
 
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from mgbuild.options import Settings
 from mgbuild.shape import Shape
@@ -49,6 +51,22 @@ def run_config(settings: Settings) -> str:
             "CONSOLE_BAUD": settings.baud,
         }
     )
+
+
+def version(folder: Path) -> str:
+    """What git calls the sources in a folder (`git describe`), or "unknown" without git or outside a repository."""
+    words = ["git", "describe", "--always", "--dirty", "--tags"]
+    try:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    top = (folder / ".git").exists()  # a copy inside another repository is not that repository
+    return done.stdout.strip() if done.returncode == 0 and top else "unknown"
+
+
+def version_header(name: str) -> str:
+    """Text of version.h."""
+    return _header({"VERSION": f'"{name}"'})
 
 
 def _header(macros: Mapping[str, object]) -> str:

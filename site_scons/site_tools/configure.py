@@ -1,4 +1,4 @@
-"""SCons tool: env.ModelConfig and env.RunConfig write the generated headers."""
+"""SCons tool: env.ModelConfig, env.RunConfig and env.VersionHeader write the generated headers."""
 
 from pathlib import Path
 
@@ -38,9 +38,16 @@ def _run_config(env: SConsEnvironment, header: str, settings: Settings) -> list:
     return env.Command(header, text, Action(reporting(_write_text), "configure $TARGET"))
 
 
+def _version_header(env: SConsEnvironment, header: str) -> list:
+    """Node of version.h."""
+    text = env.Value(configure.version_header(configure.version(Path.cwd())))
+    return env.Command(header, text, Action(reporting(_write_text), "configure $TARGET"))
+
+
 def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_model_config, "ModelConfig")
     env.AddMethod(_run_config, "RunConfig")
+    env.AddMethod(_version_header, "VersionHeader")
 
 
 def exists(env: SConsEnvironment) -> bool:

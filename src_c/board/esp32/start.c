@@ -9,6 +9,7 @@
 #include "board/esp32/watchdog.h"
 #include "board/xtensa/panic.h"
 #include "board/xtensa/print.h"
+#include "generated/version.h"
 
 // Left in registers that a reset keeps.
 enum { RUNNING = 0x524E4E47, PANICKED = 0x50414E43 };
@@ -66,7 +67,7 @@ static const char *reset_reason(uint32_t cause, uint32_t stored) {
 }
 
 static void report(void) {
-    board_print("# ESP32 revision ");
+    board_print("# microgpt-lx6 " VERSION "\n# ESP32 revision ");
     print_three_digits(revision());
     board_print(", crystal ");
     print_three_digits(clock.crystal_mhz);
