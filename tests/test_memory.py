@@ -117,6 +117,47 @@ def test_report_for_people_and_for_programs(link: Link, budget: Path, dataset: P
     assert document["problems"] == []
 
 
+CANARY = """
+    .section {section}
+    .global canary
+    .type canary, {kind}
+    .balign 16
+canary:
+    .space 1024
+    .size canary, . - canary
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "kind", "region"),
+    [
+        ('.bss.canary, "aw", @nobits', "@object", "dram"),
+        ('.data.canary, "aw"', "@object", "dram"),
+        ('.rodata.canary, "a"', "@object", "dram"),
+        ('.text.canary, "ax"', "@function", "iram"),
+    ],
+)
+def test_a_kilobyte_more_shows_up_under_its_name(
+    link: Link, budget: Path, dataset: Path, section: str, kind: str, region: str
+) -> None:
+    before = memory.analyse(link(PROGRAM), budget, dataset)
+    after = memory.analyse(link(PROGRAM + CANARY.format(section=section, kind=kind)), budget, dataset)
+    assert memory.Symbol("canary", region, 1024) in after.symbols
+    grown = {new.name: new.used - old.used for old, new in zip(before.regions, after.regions, strict=True)}
+    assert 1024 <= grown[region] < 1024 + 16, "with what aligns it"
+    assert grown["dram" if region == "iram" else "iram"] == 0
+    assert (after.static_ram > before.static_ram) == (region == "dram")
+    assert (after.code > before.code) == (region == "iram")
+
+
+def test_a_kilobyte_more_of_data_set_shows_up_in_flash(link: Link, budget: Path, dataset: Path) -> None:
+    before = memory.analyse(link(PROGRAM), budget, dataset)
+    dataset.write_bytes(bytes(1000 + 1024))
+    after = memory.analyse(link(PROGRAM), budget, dataset)
+    assert after.static_ram == before.static_ram
+    assert memory.Symbol("data set", "flash", 2024) in after.symbols
+
+
 def test_the_budget_is_inclusive(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:
     elf = link(PROGRAM)
     budget.write_text(f"static_ram = {USED}")

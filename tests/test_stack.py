@@ -147,6 +147,24 @@ def test_a_call_to_nowhere_is_refused(link: Link) -> None:
     assert "where no function begins" in refusal(link(main="entry a1, 32; movi a8, 0x5000; callx8 a8; retw"))
 
 
+def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Link, tmp_path: Path) -> None:
+    def sized(frame: int) -> str:
+        elf = link(_start=caller(32, "deep"), deep=leaf(frame), panic_entry=leaf(64))
+        stack.size(elf, tmp_path / "stack.json", "-Wl,", tmp_path / "flags")
+        return (tmp_path / "flags").read_text()
+
+    assert sized(160) == f"-Wl,--defsym=stack_size={32 + 160 + SAVED + stack.GUARD + stack.MARGIN}\n"
+    assert sized(160 + 1024) == f"-Wl,--defsym=stack_size={32 + 160 + 1024 + SAVED + stack.GUARD + stack.MARGIN}\n"
+
+
+def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link, tmp_path: Path) -> None:
+    elf = link(_start=leaf(32), panic_entry=caller(64, "big"), big=leaf(1024))
+    with pytest.raises(
+        UserError, match="a panic can use 1,104 bytes of stack and has 1,024: panic_entry 64 > big 1024"
+    ):
+        stack.size(elf, tmp_path / "stack.json", "", tmp_path / "flags")
+
+
 def test_the_firmware_has_the_stack_that_it_needs(programs: Programs) -> None:
     folder = programs.esp32()
     report = json.loads((folder / "stack.json").read_text())
