@@ -129,7 +129,7 @@ static void invent(void) {
 }
 
 static void invent_until_key(void) {
-    print_text("# more names until a key is pressed; then it learns anew, with the next seed\n");
+    print_text("# more names; a key starts over with the next seed\n");
     while (!board_key_pressed()) {
         uint8_t tokens[BLOCK_SIZE];
         print_document(tokens, trainer_sample(&trainer, tokens, TEMPERATURE));
@@ -137,16 +137,16 @@ static void invent_until_key(void) {
     }
 }
 
-static const char *explain(enum dataset_error error) {
+static const char *name_of(enum dataset_error error) {
     switch (error) {
     case DATASET_NO_MAGIC:
-        return "there is no data set where one is expected; flash dataset.bin beside the firmware";
+        return "missing";
     case DATASET_OTHER_VERSION:
-        return "the data set has another format version; build and flash both again";
+        return "in another format";
     case DATASET_OTHER_MODEL:
-        return "the data set has another alphabet or more documents than this firmware was built for; build and flash both again";
+        return "of another alphabet, or too large";
     default:
-        return "the data set is damaged (its checksum differs); flash it again";
+        return "damaged";
     }
 }
 
@@ -170,9 +170,9 @@ int app_main(void) {
     struct dataset dataset;
     const enum dataset_error error = dataset_open(board_dataset(), &dataset);
     if (error != DATASET_OK) {
-        print_text("# error: ");
-        print_text(explain(error));
-        print_text("\n");
+        print_text("# error: the data set is ");
+        print_text(name_of(error));
+        print_text("; build and flash both: scons flash\n");
         return 1;
     }
 #if SEED_FROM_CHIP

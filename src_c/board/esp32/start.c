@@ -45,22 +45,20 @@ static uint32_t revision(void) {
 static const char *reset_reason(uint32_t cause, uint32_t stored) {
     switch (cause) {
     case 0x01:
-        return "power-on or the EN button";
+        return "power-on or EN";
     case 0x03:
     case 0x0C:
-        return stored == PANICKED ? "restart after a panic" : "restart by software";
-    case 0x05:
-        return "wake from deep sleep";
+        return stored == PANICKED ? "after a panic" : "software";
     case 0x07:
     case 0x08:
     case 0x0B:
-        return stored == RUNNING ? "watchdog: the program hung and was started again" : "watchdog, before the program ran";
+        return stored == RUNNING ? "watchdog: the program hung" : "watchdog";
     case 0x09:
     case 0x0D:
     case 0x10:
-        return "watchdog of the real-time clock";
+        return "RTC watchdog";
     case 0x0F:
-        return "brown-out: the supply voltage fell; try another cable or port";
+        return "brown-out: the supply is too weak";
     default:
         return "unknown";
     }

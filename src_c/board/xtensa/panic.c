@@ -41,22 +41,12 @@ static const char *name_of_exception(uint32_t cause) {
     switch (cause) {
     case 0:
         return "IllegalInstruction";
-    case 2:
-        return "InstructionFetchError";
     case 3:
         return "LoadStoreError";
-    case 4:
-        return "Level1Interrupt";
-    case 5:
-        return "Alloca";
     case 6:
         return "IntegerDivideByZero";
     case 9:
         return "LoadStoreAlignment";
-    case 12:
-        return "InstrPDAddrError";
-    case 13:
-        return "LoadStorePIFDataError";
     case 14:
         return "InstrPIFAddrError";
     case 15:
