@@ -93,6 +93,10 @@ class Programs:
         """Folder of the firmware for the ESP32: firmware.elf, firmware.bin, dataset.bin, factory.bin, memory.json."""
         return self._build("esp32/factory.bin", **options).parent
 
+    def product(self, name: str, **options: object) -> Path:
+        """Path of anything else that scons makes, by its name in the build folder."""
+        return self._build(name, **options)
+
     @functools.cache  # noqa: B019 - one object lives as long as the session
     def load(self, **options: object) -> ctypes.CDLL:
         """libmicrogpt.so, loaded."""

@@ -6,7 +6,7 @@ and NAME_capacity of linker/esp32.ld say how large each memory is.
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -216,11 +216,17 @@ def write_json(report: Report, path: Path) -> None:
 
 
 def check(
-    elf: Path, budget: Path, dataset: Path, json_path: Path, default_firmware: bool = True, stack: Path | None = None
+    elf: Path,
+    budget: Path,
+    dataset: Path,
+    json_path: Path,
+    default_firmware: bool = True,
+    stack: Path | None = None,
+    what_fits: Callable[[Report], str] | None = None,
 ) -> str:
     """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems.
 
-    stack: what stack.size() has found out about this firmware.
+    stack: what stack.size() has found out about this firmware; what_fits: says which shapes would fit when RAM is full.
     """
     report = analyse(elf, budget, dataset, default_firmware)
     if stack:
@@ -229,6 +235,9 @@ def check(
     found = problems(report)
     if found:
         lines = [f"{elf} is refused", text(report), *(f"- {problem}" for problem in found)]
+        dram = next(region for region in report.regions if region.name == "dram")
+        if what_fits and dram.used > dram.capacity:
+            lines.append(what_fits(report))
         raise BudgetExceeded("\n".join(lines))
     return text(report)
 

@@ -13,6 +13,7 @@ TARGETS = {
     "host": "build and run the same program on this machine; the shared library that tests use",
     "test": "everything pytest checks; k=EXPR narrows it",
     "memory": "the memory report of the ESP32 firmware, as text and as JSON",
+    "fit": "the largest model that fits the chip with these options, and with other numbers of layers",
     "bench": "instructions per training step on the emulated core, time on this machine",
     "flash": "write firmware and data set to a board; `scons flash monitor` shows its console then",
     "flash-dataset": "write the data set alone, where the firmware on the board can read it",
@@ -34,7 +35,7 @@ def check(requested: Sequence[str], build: Path) -> None:
 
 def programs(requested: Sequence[str], build: Path) -> set[str]:
     """Those of PROGRAMS that a request involves, by target or by a path in the build folder."""
-    involved = {"esp32" if name in ("memory", "flash") else name for name in requested}.intersection(PROGRAMS)
+    involved = {"esp32" if name in ("memory", "flash", "fit") else name for name in requested}.intersection(PROGRAMS)
     paths = [name for name in requested if name not in TARGETS]
     for program in PROGRAMS:
         folder = build / program

@@ -1,17 +1,50 @@
-"""SCons tool: env.MemoryReport measures an ELF against the budget: a printed report, and JSON."""
+"""SCons tool: env.MemoryReport measures an ELF against the budget, printed and as JSON; env.Fit says what fits."""
 
 from pathlib import Path
 
+from mgbuild import dataset
 from mgbuild.errors import reporting
+from mgbuild.options import Settings
+from mgbuild.shape import Shape
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
+SIZES = ("n_embd", "n_head", "n_layer", "block_size")
+
 
 def _check(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild import memory  # here, so that building for the host takes no package but SCons
+    from mgbuild import fit, memory  # here, so that building for the host takes no package but SCons
 
-    elf, budget, dataset, stack = (Path(str(node)) for node in source[:4])
-    print(memory.check(elf, budget, dataset, Path(str(target[0])), source[4].read(), stack))
+    elf, budget, image, stack = (Path(str(node)) for node in source[:4])
+    shape, documents = _model(image, source[5].read())
+    print(
+        memory.check(
+            *(elf, budget, image, Path(str(target[0])), source[4].read(), stack),
+            what_fits=lambda report: fit.nearest(shape, documents, report),
+        )
+    )
+
+
+def _model(image: Path, sizes: dict[str, int]) -> tuple[Shape, int]:
+    """Shape of the model that learns a data set, and the number of its documents."""
+    header = dataset.read_header(image.read_bytes())
+    return Shape(vocab_size=header.num_chars + 1, **sizes), header.num_docs
+
+
+def _fit(env: SConsEnvironment, elf: object, budget: str, image: list, settings: Settings) -> list:
+    """Target `fit`: print which shapes fit."""
+
+    def execute(target: list, source: list, env: SConsEnvironment) -> None:
+        from mgbuild import fit, memory
+
+        report = memory.analyse(*(Path(str(node)) for node in source[:3]))
+        print(fit.text(*_model(Path(str(source[2])), _sizes(settings)), report))
+
+    return env.OnTerminal(env.Alias("fit", [elf, budget, image], Action(reporting(execute), None)))
+
+
+def _sizes(settings: Settings) -> dict[str, int]:
+    return {name: getattr(settings, name) for name in SIZES}
 
 
 def _memory_report(
@@ -22,16 +55,18 @@ def _memory_report(
     dataset: list,
     stack: object,
     default_firmware: bool,
+    settings: Settings,
 ) -> list:
     """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    inputs = [elf, budget, dataset, stack, env.Value(default_firmware)]
+    inputs = [elf, budget, dataset, stack, env.Value(default_firmware), env.Value(_sizes(settings))]
     node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
-    env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf")])
+    env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf", "fit")])
     return node
 
 
 def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_memory_report, "MemoryReport")
+    env.AddMethod(_fit, "Fit")
 
 
 def exists(env: SConsEnvironment) -> bool:

@@ -76,8 +76,8 @@ def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
 
 def _sized_program(
     env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str, symbols: Mapping[str, int]
-) -> tuple[object, object]:
-    """Nodes of an ELF whose stack is as large as its code can need, and of the JSON that says how that was found.
+) -> tuple[object, object, object]:
+    """Nodes of an ELF whose stack is as large as its code can need, of its draft, and of the JSON about the stack.
 
     It is linked twice: the size of the stack changes no code.
     """
@@ -87,7 +87,7 @@ def _sized_program(
     report, flags = env.Command(targets, draft, Action(reporting(_measure_stack), "bound the stack of $SOURCE"))
     env.Depends(report, env.File("#site_scons/mgbuild/stack.py"))
     final = _program(env, elf, sources, script, symbols, flags)
-    return final, report
+    return final, draft, report
 
 
 def generate(env: SConsEnvironment) -> None:

@@ -1,0 +1,88 @@
+"""What fits: the computed size of the arrays is that of the linked firmware, to the byte."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Completed, Programs
+from learner import options
+from mgbuild import fit, memory
+from mgbuild.shape import Shape
+
+NUM_DOCS = 32033
+SHAPES = [
+    Shape(16, 4, 1, 16, 27),
+    Shape(8, 2, 1, 16, 27),  # the shuffle is larger than the training
+    Shape(20, 5, 3, 16, 27),
+    Shape(24, 3, 2, 12, 27),
+    Shape(4, 4, 2, 64, 27),  # scores dominate
+    Shape(16, 1, 1, 48, 27),
+    Shape(40, 5, 1, 32, 27),  # beyond the chip
+    Shape(96, 4, 2, 16, 27),
+]
+
+
+@pytest.fixture(scope="session")
+def measured(programs: Programs) -> Callable[[Shape], memory.Report]:
+    """Function from a shape to the report of its firmware, whether it fits or not."""
+
+    def analyse(shape: Shape) -> memory.Report:
+        draft = programs.product("esp32/firmware-draft.elf", **options(shape))
+        return memory.analyse(draft, Path("linker/budget.toml"), draft.parent.parent / "dataset.bin")
+
+    return analyse
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_arena_is_as_large_as_computed(shape: Shape, measured: Callable[[Shape], memory.Report]) -> None:
+    report = measured(shape)
+    (arena,) = (symbol.bytes for symbol in report.symbols if symbol.name == "arena")
+    assert fit.arena_bytes(shape, NUM_DOCS) == arena
+    assert fit.arena_bytes(shape, NUM_DOCS) + fit.overhead(report) == report.static_ram
+
+
+def test_what_a_firmware_takes_besides_does_not_depend_on_the_shape(
+    measured: Callable[[Shape], memory.Report],
+) -> None:
+    """Up to the padding between variables; the stack is not sized yet in the first link."""
+    others = [fit.overhead(measured(shape)) for shape in SHAPES]
+    assert max(others) - min(others) <= 64
+
+
+def test_the_largest_fits_and_the_next_does_not(
+    scons: Callable[..., Completed], measured: Callable[[Shape], memory.Report], tmp_path: Path
+) -> None:
+    shape = Shape(16, 4, 1, 16, 27)
+    found = fit.largest(shape, NUM_DOCS, measured(shape))
+    assert found is not None
+    words = (f"n_embd={found.shape.n_embd}", f"build={tmp_path / 'out'}")
+    assert scons("memory", *words).returncode == 0
+    larger = scons("memory", f"n_embd={found.shape.n_embd + shape.n_head}", f"build={tmp_path / 'out'}")
+    assert larger.returncode == 2
+    assert f"it would fit with n_embd={found.shape.n_embd}" in larger.stderr
+
+
+def test_the_nearest_shapes_that_fit_fit(measured: Callable[[Shape], memory.Report]) -> None:
+    report = measured(SHAPES[0])
+    shape = Shape(24, 4, 3, 16, 27)
+    sentence = fit.nearest(shape, NUM_DOCS, report)
+    assert sentence.startswith("it would fit with ")
+    for choice in sentence.removeprefix("it would fit with ").split(" or "):
+        name, value = choice.split("=")
+        smaller = replace(shape, **{name: int(value)})
+        assert fit.arena_bytes(smaller, NUM_DOCS) + fit.overhead(report) + fit.STACK_VARIATION <= fit.capacity(report)
+    assert "no shape fits" in fit.nearest(Shape(512, 512, 1, 16, 27), NUM_DOCS, report)
+
+
+def test_scons_fit_prints_the_largest_for_several_numbers_of_layers(
+    scons: Callable[..., Completed], tmp_path: Path
+) -> None:
+    result = scons("fit", "n_layer=2", f"build={tmp_path / 'out'}")
+    assert result.returncode == 0, result.stderr
+    assert "largest n_embd in 196,608 bytes, n_head=4 block_size=16" in result.stdout
+    rows = [line.split() for line in result.stdout.splitlines() if line.strip()[:1].isdigit()]
+    assert [row[0] for row in rows] == ["1", "2", "3", "4"]
+    widths = [int(row[1]) for row in rows]
+    assert widths == sorted(widths, reverse=True)
+    assert rows[1][-1] == "<"
