@@ -3,10 +3,12 @@
 import json
 import subprocess
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from mgbuild import memory, toolchain
+from conftest import Programs
+from mgbuild import memory, memory_page, toolchain
 from mgbuild.errors import UserError
 
 PROGRAM = """
@@ -115,6 +117,72 @@ def test_report_for_people_and_for_programs(link: Link, budget: Path, dataset: P
     assert document["static_ram_budget"] == 10_000
     assert {"name": "weights", "region": "dram", "bytes": 4000} in document["symbols"]
     assert document["problems"] == []
+
+
+def test_a_second_report_names_what_has_changed(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:
+    path, kept = tmp_path / "memory.json", tmp_path / "kept.json"
+    assert "changed" not in memory.check(link(PROGRAM), budget, dataset, path)
+    kept.write_text(path.read_text())
+    assert memory.check(link(PROGRAM), budget, dataset, path).endswith("\nnothing changed")
+    grown = memory.check(link(PROGRAM.replace("4000", "4100")), budget, dataset, path)
+    changes = grown.split("changed, static RAM +")[1].splitlines()
+    assert "dram               +100  weights" in changes[1]
+    back = memory.check(link(PROGRAM), budget, dataset, path)
+    assert "dram               -100  weights" in back
+    assert memory.check(link(PROGRAM), budget, dataset, path, against=kept).endswith("\nnothing changed")
+
+
+def test_what_is_no_earlier_report(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    for content, message in (
+        (None, "cannot read the earlier report"),
+        ("{", "no memory report"),
+        ("[]", "give a memory.json"),
+    ):
+        if content:
+            other.write_text(content)
+        with pytest.raises(UserError, match=message):
+            memory.check(link(PROGRAM), budget, dataset, tmp_path / "memory.json", against=other)
+
+
+class Reader(HTMLParser):
+    """Collects what a page shows and what it would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text, self.open, self.loads = "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.loads += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "rect":
+            assert self.open.pop() == tag, "elements are closed in order"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+def test_the_page_shows_the_banks_of_the_chip_and_loads_nothing(programs: Programs) -> None:
+    folder = programs.esp32()
+    page = Reader((folder / "memory.html").read_text())
+    document = json.loads((folder / "memory.json").read_text())
+    assert page.open == page.loads == []
+    for words in ("together, 520 KB", "532,480", "SRAM0", "SRAM1", "SRAM2", f"at most {document['stack_bound']} bytes"):
+        assert words in page.text
+    for purpose, size in document["purposes"].items():
+        assert f"{purpose} {size:,}" in page.text
+
+
+@pytest.mark.parametrize("weights", [1000, 100_000, 190_000])
+def test_the_banks_add_up(link: Link, budget: Path, dataset: Path, weights: int) -> None:
+    report = memory.analyse(link(PROGRAM.replace("4000", str(weights))), budget, dataset)
+    assert [bank.bytes for bank in memory_page.banks(report)] == [192 * 1024, 200 * 1024, 128 * 1024]
+    ours = [p.bytes for bank in memory_page.banks(report) for p in bank.pieces if p.kind == "ours"]
+    assert sum(ours) == report.static_ram
 
 
 CANARY = """

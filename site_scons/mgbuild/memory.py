@@ -6,6 +6,7 @@ and NAME_capacity of linker/esp32.ld say how large each memory is.
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
-from mgbuild import image
+from mgbuild import image, memory_page
 from mgbuild.elf import absolute_symbols
 from mgbuild.errors import UserError, suggestion
 
@@ -215,6 +216,35 @@ def write_json(report: Report, path: Path) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
+def differences(before: dict[str, Any], report: Report) -> list[str]:
+    """Lines that name each object whose size differs from an earlier report's (its JSON), the largest change first."""
+    old, new = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for symbol in before.get("symbols", ()):
+        old[symbol["region"], symbol["name"]] += symbol["bytes"]
+    for one in report.symbols:
+        new[one.region, one.name] += one.bytes
+    changed = [(new[key] - old[key], *key) for key in old.keys() | new.keys() if new[key] != old[key]]
+    changed.sort(key=lambda change: (-abs(change[0]), change))
+    lines = [f"  {region:<10}{change:>+13,}  {name}" for change, region, name in changed[:SHOWN_SYMBOLS]]
+    if len(changed) > SHOWN_SYMBOLS:
+        lines.append(f"  and {len(changed) - SHOWN_SYMBOLS} more objects")
+    total = report.static_ram - before.get("static_ram", report.static_ram)
+    return [f"changed, static RAM {total:+,} bytes", *lines] if changed else ["nothing changed"]
+
+
+def earlier(path: Path) -> dict[str, Any]:
+    """An earlier report from its JSON; raises UserError when it cannot be read."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the earlier report {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is no memory report: {error}") from None
+    if not isinstance(document, dict) or "symbols" not in document:
+        raise UserError(f"{path} is no memory report; give a memory.json that an earlier build has written")
+    return document
+
+
 def check(
     elf: Path,
     budget: Path,
@@ -223,15 +253,20 @@ def check(
     default_firmware: bool = True,
     stack: Path | None = None,
     what_fits: Callable[[Report], str] | None = None,
+    against: Path | None = None,
 ) -> str:
     """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems.
 
     stack: what stack.size() has found out about this firmware; what_fits: says which shapes would fit when RAM is full.
+    against: an earlier report to compare with, by default the one that json_path holds. A page for browsers is written
+    beside the JSON.
     """
     report = analyse(elf, budget, dataset, default_firmware)
     if stack:
         report = replace(report, stack=json.loads(stack.read_text()))
+    before = earlier(against or json_path) if against or json_path.exists() else {}
     write_json(report, json_path)
+    json_path.with_suffix(".html").write_text(memory_page.page(report), encoding="utf-8")
     found = problems(report)
     if found:
         lines = [f"{elf} is refused", text(report), *(f"- {problem}" for problem in found)]
@@ -239,7 +274,7 @@ def check(
         if what_fits and dram.used > dram.capacity:
             lines.append(what_fits(report))
         raise BudgetExceeded("\n".join(lines))
-    return text(report)
+    return "\n".join([text(report), *(differences(before, report) if before else ())])
 
 
 # What lies in a member of struct training_memory (core/model.h), and in a section.
@@ -258,10 +293,9 @@ def _purposes(elf: Path, sections: Iterable[_Section]) -> tuple[tuple[str, int],
     members = dict(_training_memory(elf))
     if not members:
         return ()
-    found = [(PURPOSES.get(name, name), size) for name, size in members.items()]
+    found = [("stack", data.get(".stack", 0)), ("constants", data.get(".rodata", 0))]
+    found += [(PURPOSES.get(name, name), size) for name, size in members.items()]
     found.append(("other variables", data.get(".bss", 0) + data.get(".data", 0) - sum(members.values())))
-    found.append(("constants", data.get(".rodata", 0)))
-    found.append(("stack", data.get(".stack", 0)))
     return tuple(found)
 
 

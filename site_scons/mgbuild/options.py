@@ -40,6 +40,7 @@ class Settings:
     timeout: float
     log: str
     board: str
+    against: str
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ OPTIONS = (
     Option("until", "", str, "scons monitor: leave when a line matches this regular expression", OTHER),
     Option("timeout", "0", _real(0, 1e9), "scons monitor: leave after so many seconds; 0: never", OTHER),
     Option("log", "", str, "scons monitor: file that takes every line too", OTHER),
+    Option("against", "", str, "scons memory: compare with this memory.json, not with the last build", OTHER),
     Option("board", "", str, "scons test: port of a board to test as well; it is flashed", OTHER),
 )
 

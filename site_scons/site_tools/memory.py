@@ -21,6 +21,7 @@ def _check(target: list, source: list, env: SConsEnvironment) -> None:
         memory.check(
             *(elf, budget, image, Path(str(target[0])), source[4].read(), stack),
             what_fits=lambda report: fit.nearest(shape, documents, report),
+            against=Path(source[6].read()) if source[6].read() else None,
         )
     )
 
@@ -58,9 +59,20 @@ def _memory_report(
     settings: Settings,
 ) -> list:
     """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    inputs = [elf, budget, dataset, stack, env.Value(default_firmware), env.Value(_sizes(settings))]
+    inputs = [
+        elf,
+        budget,
+        dataset,
+        stack,
+        env.Value(default_firmware),
+        env.Value(_sizes(settings)),
+        env.Value(settings.against),
+    ]
     node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
-    env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "image", "elf", "fit")])
+    env.Precious(node)  # the last report is what the next one is compared with
+    env.Depends(
+        node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "memory_page", "image", "elf", "fit")]
+    )
     return node
 
 
