@@ -93,7 +93,7 @@ def test_help_names_everything():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hots", "unknown target hots; did you mean host\\?.*valid: bench, erase, esp32, flash, flash-dataset, host"),
+        ("hots", "unknown target hots; did you mean host\\?.*valid: bench, erase, esp32, fit, flash, flash-dataset"),
         ("falsh", "unknown target falsh; did you mean flash\\?"),
         ("steps", "steps is an option.*steps=VALUE"),
         ("elsewhere/firmware.elf", "unknown target elsewhere/firmware.elf"),
