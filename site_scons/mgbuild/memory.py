@@ -36,7 +36,10 @@ LOADABLE = (
 # though not in an emulator.
 INSTRUCTION_BUS = range(0x40070000, 0x400C0000)
 
-SMALLER_MODEL = "make n_embd, n_layer or block_size smaller, or use a data set with fewer documents or characters"
+SMALLER_MODEL = (
+    "make n_embd, n_layer or block_size smaller, or use a data set with fewer documents or characters (weights and "
+    "moments grow with n_layer and the square of n_embd, activations with block_size, n_embd and n_layer)"
+)
 ADVICE = {
     "static_ram": SMALLER_MODEL,
     "dram": SMALLER_MODEL,
@@ -119,11 +122,14 @@ class _Memory:
 def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = True) -> Report:
     """Measure a firmware and its data set against the budgets in a TOML file.
 
-    The budget of static RAM binds the default firmware; any other may fill the memory that holds its data.
+    The budgets bind the default firmware; any other may fill the memories.
     Raises UserError when a file cannot be read or the ELF was not linked with linker/esp32.ld.
     """
     memories = _memories(elf)
     limits, static_ram_budget = _read_budget(budget, [memory.name for memory in memories] + [FLASH])
+    if not default_firmware:
+        limits = {}
+        static_ram_budget = next(memory.capacity for memory in memories if memory.name == "dram")
     sections, labels = _contents(elf)
     broken_rules = [
         *_outside_memories(sections, memories),
@@ -145,8 +151,6 @@ def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = Tru
             symbols += _contributors(section, labels, memory.name)
     capacity = layout.capacity - layout.firmware
     regions.append(Region(FLASH, sum(parts.values()), capacity, limits.get(FLASH, capacity)))
-    if not default_firmware:
-        static_ram_budget = next(memory.capacity for memory in memories if memory.name == "dram")
     return Report(
         elf=elf,
         regions=tuple(regions),
