@@ -332,7 +332,7 @@ def test_esp_idf_is_preferred_and_used_directly(tmp_path, scons, esp_idf):
     calls = (tmp_path / "log").read_text().splitlines()
     assert all("-mlongcalls" in call and "-Werror" in call for call in calls[:-1])
     assert any(call.endswith("src_c/board/xtensa/vectors.S") for call in calls)
-    assert f"-T linker/sim.ld -Wl,-Map={elf.with_suffix('.map')}" in calls[-1]
+    assert f"-T linker/sim.ld -Xlinker -Map={elf.with_suffix('.map')}" in calls[-1]
     assert calls[-1].endswith("-lgcc")
     assert "toolchain: llvm" in scons("-n", f"build={tmp_path / 'out'}", "toolchain=llvm", env=env).stdout
 

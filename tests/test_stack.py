@@ -150,11 +150,13 @@ def test_a_call_to_nowhere_is_refused(link: Link) -> None:
 def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Link, tmp_path: Path) -> None:
     def sized(frame: int) -> str:
         elf = link(_start=caller(32, "deep"), deep=leaf(frame), panic_entry=leaf(64))
-        stack.size(elf, tmp_path / "stack.json", "-Wl,", tmp_path / "flags")
+        stack.size(elf, tmp_path / "stack.json", tmp_path / "flags", lambda flag: ["-Xlinker", flag])
         return (tmp_path / "flags").read_text()
 
-    assert sized(160) == f"-Wl,--defsym=stack_size={32 + 160 + SAVED + stack.GUARD + stack.MARGIN}\n"
-    assert sized(160 + 1024) == f"-Wl,--defsym=stack_size={32 + 160 + 1024 + SAVED + stack.GUARD + stack.MARGIN}\n"
+    assert sized(160) == f"-Xlinker\n--defsym=stack_size={32 + 160 + SAVED + stack.GUARD + stack.MARGIN}\n"
+    assert (
+        sized(160 + 1024) == f"-Xlinker\n--defsym=stack_size={32 + 160 + 1024 + SAVED + stack.GUARD + stack.MARGIN}\n"
+    )
 
 
 def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link, tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link, tmp_path: Pa
     with pytest.raises(
         UserError, match="a panic can use 1,104 bytes of stack and has 1,024: panic_entry 64 > big 1024"
     ):
-        stack.size(elf, tmp_path / "stack.json", "", tmp_path / "flags")
+        stack.size(elf, tmp_path / "stack.json", tmp_path / "flags", lambda flag: [flag])
 
 
 def test_the_firmware_has_the_stack_that_it_needs(programs: Programs) -> None:

@@ -5,7 +5,7 @@ compiler. Source of the encodings and of the windowed calling convention: Xtensa
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,8 +79,10 @@ def bound(elf: Path, root: str, indirect: Mapping[str, tuple[str, ...]] | None =
     return program.deepest(program.named(root), ())
 
 
-def size(elf: Path, output: Path, flag_prefix: str, flags: Path) -> Bound:
+def size(elf: Path, output: Path, flags: Path, for_linker: Callable[[str], list[str]]) -> Bound:
     """Write the stack that a firmware needs as a linker flag, and its bound as JSON; returns the bound of the program.
+
+    for_linker: the words that hand a flag to the linker.
 
     Raises UserError as `bound`, or when a panic needs more stack than it has.
     """
@@ -88,7 +90,7 @@ def size(elf: Path, output: Path, flag_prefix: str, flags: Path) -> Bound:
     if panic.bytes > PANIC_STACK:
         raise UserError(f"a panic can use {panic.bytes:,} bytes of stack and has {PANIC_STACK:,}: {panic}")
     stack_size = -(-(program.bytes + GUARD + MARGIN) // 16) * 16
-    flags.write_text(f"{flag_prefix}--defsym=stack_size={stack_size}\n")
+    flags.write_text("\n".join(for_linker(f"--defsym=stack_size={stack_size}")) + "\n")
     report = {
         "stack_bound": program.bytes,
         "stack_size": stack_size,
@@ -207,8 +209,8 @@ class _Program:
                 function.calls |= targets
             elif function.name not in self._indirect:
                 raise UserError(
-                    f"{' > '.join(chain)} calls through a pointer at {op.pc:#010x}; declare what it may call in INDIRECT "
-                    "of site_scons/mgbuild/stack.py"
+                    f"{' > '.join(chain)} calls through a pointer at {op.pc:#010x}; declare what it may call, "
+                    "in INDIRECT of site_scons/mgbuild/stack.py"
                 )
         elif op.written == _STACK_POINTER and function.frame:
             raise UserError(

@@ -61,7 +61,11 @@ class EspIdf:
         return [self.gcc, *self.selector, "-nostdlib", "-nostartfiles", *through_gcc]
 
     libraries = ("-lgcc",)
-    linker_prefix = "-Wl,"
+
+    @staticmethod
+    def for_linker(flag: str) -> list[str]:
+        """Words that hand a flag to the linker; -Wl, would split it at commas."""
+        return ["-Xlinker", flag]
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,11 @@ class Llvm:
         return [self.linker, *LINK]
 
     libraries = ()
-    linker_prefix = ""
+
+    @staticmethod
+    def for_linker(flag: str) -> list[str]:
+        """Words that hand a flag to the linker."""
+        return [flag]
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def _program(
     objects = [_object(env, Path(elf).parent / "obj", path) for path in sources]
     map_file = str(Path(elf).with_suffix(".map"))
     flags = [f"-Map={map_file}", *(f"--defsym={name}={value}" for name, value in (symbols or {}).items())]
-    literal = [env.Literal(env["XTENSA"].linker_prefix + flag) for flag in flags]
+    literal = [env.Literal(word) for flag in flags for word in env["XTENSA"].for_linker(flag)]
     if flag_file:
         literal.append(env.Literal(f"@{flag_file}"))
     nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, LINK_FLAGS=literal)
@@ -71,7 +71,7 @@ def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild import stack  # here, so that building for the host takes no package but SCons
 
     elf, output, flags = (Path(str(node)) for node in (source[0], target[0], target[1]))
-    stack.size(elf, output, env["XTENSA"].linker_prefix, flags)
+    stack.size(elf, output, flags, env["XTENSA"].for_linker)
 
 
 def _sized_program(
