@@ -184,13 +184,14 @@ def problems(report: Report) -> list[str]:
 
 def text(report: Report) -> str:
     """The report as a table for people, sizes in bytes."""
-    rows = [("", "used", "capacity", "budget", "of budget")]
+    rows = [("", "used", "free", "capacity", "budget", "of budget")]
     for region in report.regions:
         rows.append((region.name, *_columns(region.used, region.capacity, region.budget)))
     rows.append(("static RAM", *_columns(report.static_ram, None, report.static_ram_budget)))
-    rows.append(("code in RAM", f"{report.code:,}", "", "", ""))
+    rows.append(("code in RAM", f"{report.code:,}"))
     if report.stack:
-        rows.append(("stack bound", f"{report.stack['stack_bound']:,}", f"{report.stack['stack_size']:,}", "", ""))
+        bound, size = report.stack["stack_bound"], report.stack["stack_size"]
+        rows.append(("stack bound", f"{bound:,}", f"{size - bound:,}", f"{size:,}"))
     lines = [f"memory of {report.elf}, bytes"]
     lines += [f"{name:<12}" + "".join(f"{cell:>13}" for cell in cells).rstrip() for name, *cells in rows]
     if report.purposes:
@@ -331,9 +332,9 @@ def _over_budget(what: str, key: str, used: int, budget: int, culprits: str) -> 
     )
 
 
-def _columns(used: int, capacity: int | None, budget: int) -> tuple[str, str, str, str]:
-    share = f"{100 * used / budget:.0f} %"
-    return f"{used:,}", f"{capacity:,}" if capacity is not None else "", f"{budget:,}", share
+def _columns(used: int, capacity: int | None, budget: int) -> tuple[str, str, str, str, str]:
+    room = ("", "") if capacity is None else (f"{capacity - used:,}", f"{capacity:,}")
+    return f"{used:,}", *room, f"{budget:,}", f"{100 * used / budget:.0f} %"
 
 
 def _culprits(report: Report, place: str) -> str:
