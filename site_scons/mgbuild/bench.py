@@ -22,14 +22,6 @@ TRAINER_BYTES = 200_000  # more than struct trainer takes: 2 for each of 65,535 
 SCALAR_STEPS = 4
 
 
-def model(settings: Settings, image: Path) -> Shape:
-    """Shape of the model that these settings make of a data set image."""
-    header = dataset.read_header(image.read_bytes())
-    return Shape(
-        settings.n_embd, settings.n_head, settings.n_layer, settings.block_size, vocab_size=header.num_chars + 1
-    )
-
-
 def positions_of_steps(settings: Settings, image: Path) -> list[int]:
     """Positions of the document of each training step."""
     documents = dataset.unpack(image.read_bytes())
@@ -68,7 +60,7 @@ def core(plugin: Path, firmware: Path, image: Path, settings: Settings) -> dict[
 
     Instructions per multiply-accumulate include what a product calls.
     """
-    macs = macs_by_kernel(model(settings, image), positions_of_steps(settings, image))
+    macs = macs_by_kernel(configure.model(configure.sizes(settings), image)[0], positions_of_steps(settings, image))
     counts = profile.run(plugin, firmware, image, kernels=macs)
     steps = counts.steps
 
@@ -135,7 +127,7 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
         native.trainer_begin(trainer, opened, (ctypes.c_uint32 * len(key))(*key), len(key))
         best = min(best, _best(train, 1))
     names = documents(text)
-    sizes = model(settings, image)
+    sizes, _ = configure.model(configure.sizes(settings), image)
     shape = reference.Shape(sizes.vocab_size, sizes.n_layer, sizes.n_embd, sizes.n_head, sizes.block_size)
 
     def learn(train: Any, steps: int) -> Callable[[], int]:

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from mgbuild import dataset
 from mgbuild.options import Settings
 from mgbuild.shape import Shape
 
@@ -17,6 +18,17 @@ def seed_words(seed: int) -> list[int]:
         rest >>= 32
         if not rest:
             return words
+
+
+def sizes(settings: Settings) -> dict[str, int]:
+    """The options that are sizes of the model."""
+    return {name: getattr(settings, name) for name in ("n_embd", "n_head", "n_layer", "block_size")}
+
+
+def model(sizes: Mapping[str, int], image: Path) -> tuple[Shape, int]:
+    """Shape of the model of these sizes that learns a packed data set, and the number of its documents."""
+    header = dataset.read_header(image.read_bytes())
+    return Shape(vocab_size=header.num_chars + 1, **sizes), header.num_docs
 
 
 def model_config(shape: Shape, num_docs: int) -> str:

@@ -4,10 +4,9 @@ import re
 from bisect import bisect_right
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from mgbuild.errors import UserError
+from mgbuild.elf import opened
 
 _CRASH = "Guru Meditation Error"
 _BACKTRACE = "Backtrace:"
@@ -21,13 +20,8 @@ class Decoder:
 
     def __init__(self, elf: Path) -> None:
         """Read a firmware; raises UserError when it cannot be read."""
-        try:
-            with elf.open("rb") as file:
-                self._read(ELFFile(file))
-        except OSError as error:
-            raise UserError(f"cannot read {elf}: {error.strerror}") from None
-        except ELFError as error:
-            raise UserError(f"{elf} is not an ELF file: {error}") from None
+        with opened(elf) as file:
+            self._read(file)
         self._crashing = False
 
     def place(self, address: int) -> str | None:

@@ -1,5 +1,7 @@
 """What the build reads from ELF files by name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -8,14 +10,21 @@ from elftools.elf.elffile import ELFFile
 from mgbuild.errors import UserError
 
 
-def absolute_symbols(elf: Path) -> dict[str, int]:
-    """Value of every absolute symbol of an ELF, by name; raises UserError when it cannot be read."""
+@contextmanager
+def opened(elf: Path) -> Iterator[ELFFile]:
+    """An ELF for reading; raises UserError, then or while it is read, when it cannot be."""
     try:
         with elf.open("rb") as file:
-            table = ELFFile(file).get_section_by_name(".symtab")
-            symbols = table.iter_symbols() if table else ()
-            return {symbol.name: symbol["st_value"] for symbol in symbols if symbol["st_shndx"] == "SHN_ABS"}
+            yield ELFFile(file)
     except OSError as error:
         raise UserError(f"cannot read {elf}: {error.strerror}") from None
     except ELFError as error:
         raise UserError(f"{elf} is not an ELF file: {error}") from None
+
+
+def absolute_symbols(elf: Path) -> dict[str, int]:
+    """Value of every absolute symbol of an ELF, by name; raises UserError when it cannot be read."""
+    with opened(elf) as file:
+        table = file.get_section_by_name(".symtab")
+        symbols = table.iter_symbols() if table else ()
+        return {symbol.name: symbol["st_value"] for symbol in symbols if symbol["st_shndx"] == "SHN_ABS"}

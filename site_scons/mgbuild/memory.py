@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
-from elftools.elf.elffile import ELFFile
 
 from mgbuild import image, memory_page
-from mgbuild.elf import absolute_symbols
+from mgbuild.elf import absolute_symbols, opened
 from mgbuild.errors import UserError, suggestion
 
 FLASH = "flash"
@@ -306,8 +305,7 @@ def _purposes(elf: Path, sections: Iterable[_Section]) -> tuple[tuple[str, int],
 
 def _training_memory(elf: Path) -> list[tuple[str, int]]:
     """Members of struct training_memory with their sizes, from the ELF's description of types; none without one."""
-    with elf.open("rb") as file:
-        document = ELFFile(file)
+    with opened(elf) as document:
         if not document.has_dwarf_info():
             return []
         for unit in document.get_dwarf_info().iter_CUs():
@@ -381,8 +379,7 @@ def _read_budget(path: Path, known: list[str]) -> tuple[dict[str, int], int]:
 
 def _contents(elf: Path) -> tuple[list[_Section], list[_Label]]:
     """Sections that take memory, and the labels inside them."""
-    with elf.open("rb") as file:
-        parsed = ELFFile(file)
+    with opened(elf) as parsed:
         sections = {}
         for index, section in enumerate(parsed.iter_sections()):
             if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"] > 0:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from mgbuild.elf import opened
 from mgbuild.errors import UserError
 
 # Below the stack pointer of the function that is called last, for the registers a0 to a3 of its caller.
@@ -110,13 +110,8 @@ class _Program:
         self._sections: list[tuple[int, bytes]] = []
         self._functions: dict[int, _Function] = {}
         self._rom: dict[int, str] = {}
-        try:
-            with elf.open("rb") as file:
-                self._read(ELFFile(file))
-        except OSError as error:
-            raise UserError(f"cannot read {elf}: {error.strerror}") from None
-        except ELFError as error:
-            raise UserError(f"{elf} is not an ELF file: {error}") from None
+        with opened(elf) as file:
+            self._read(file)
 
     def named(self, name: str) -> int:
         """Address of a function."""

@@ -2,21 +2,17 @@
 
 from pathlib import Path
 
-from mgbuild import configure, dataset
+from mgbuild import configure
 from mgbuild.errors import reporting
 from mgbuild.options import Settings
-from mgbuild.shape import Shape
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
-
-SIZES = ("n_embd", "n_head", "n_layer", "block_size")
 
 
 def _write_model_config(target: list, source: list, env: SConsEnvironment) -> None:
     image, sizes = source
-    header = dataset.read_header(Path(str(image)).read_bytes())
-    shape = Shape(vocab_size=header.num_chars + 1, **sizes.read())
-    Path(str(target[0])).write_text(configure.model_config(shape, header.num_docs), encoding="ascii")
+    shape, documents = configure.model(sizes.read(), Path(str(image)))
+    Path(str(target[0])).write_text(configure.model_config(shape, documents), encoding="ascii")
 
 
 def _write_text(target: list, source: list, env: SConsEnvironment) -> None:
@@ -25,7 +21,7 @@ def _write_text(target: list, source: list, env: SConsEnvironment) -> None:
 
 def _model_config(env: SConsEnvironment, header: str, image: list, settings: Settings) -> list:
     """Node of model_config.h; it depends on the shape and on what the data set image counts."""
-    sizes = env.Value({name: getattr(settings, name) for name in SIZES})
+    sizes = env.Value(configure.sizes(settings))
     node = env.Command(header, [image, sizes], Action(reporting(_write_model_config), "configure $TARGET"))
     generators = ("configure", "dataset", "shape")
     env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in generators])

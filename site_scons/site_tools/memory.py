@@ -2,21 +2,18 @@
 
 from pathlib import Path
 
-from mgbuild import dataset
+from mgbuild import configure
 from mgbuild.errors import reporting
 from mgbuild.options import Settings
-from mgbuild.shape import Shape
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
-
-SIZES = ("n_embd", "n_head", "n_layer", "block_size")
 
 
 def _check(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild import fit, memory  # here, so that building for the host takes no package but SCons
 
     elf, budget, image, stack = (Path(str(node)) for node in source[:4])
-    shape, documents = _model(image, source[5].read())
+    shape, documents = configure.model(source[5].read(), image)
     print(
         memory.check(
             *(elf, budget, image, Path(str(target[0])), source[4].read(), stack),
@@ -26,12 +23,6 @@ def _check(target: list, source: list, env: SConsEnvironment) -> None:
     )
 
 
-def _model(image: Path, sizes: dict[str, int]) -> tuple[Shape, int]:
-    """Shape of the model that learns a data set, and the number of its documents."""
-    header = dataset.read_header(image.read_bytes())
-    return Shape(vocab_size=header.num_chars + 1, **sizes), header.num_docs
-
-
 def _fit(env: SConsEnvironment, elf: object, budget: str, image: list, settings: Settings) -> list:
     """Target `fit`: print which shapes fit."""
 
@@ -39,13 +30,9 @@ def _fit(env: SConsEnvironment, elf: object, budget: str, image: list, settings:
         from mgbuild import fit, memory
 
         report = memory.analyse(*(Path(str(node)) for node in source[:3]))
-        print(fit.text(*_model(Path(str(source[2])), _sizes(settings)), report))
+        print(fit.text(*configure.model(configure.sizes(settings), Path(str(source[2]))), report))
 
     return env.OnTerminal(env.Alias("fit", [elf, budget, image], Action(reporting(execute), None)))
-
-
-def _sizes(settings: Settings) -> dict[str, int]:
-    return {name: getattr(settings, name) for name in SIZES}
 
 
 def _memory_report(
@@ -65,7 +52,7 @@ def _memory_report(
         dataset,
         stack,
         env.Value(default_firmware),
-        env.Value(_sizes(settings)),
+        env.Value(configure.sizes(settings)),
         env.Value(settings.against),
     ]
     node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
