@@ -211,7 +211,7 @@ def main(
     for part in table(results):
         console.print(part)
     console.print(
-        "* by an in-order model of the LX6: within 0.5 % for float32 and integer loops in internal RAM;\n"
+        "* by an in-order model of the LX6: within 0.5 % or one cycle for float32 and integer loops in internal RAM;\n"
         "  comparisons, conversions, rfr and window spills are not calibrated. Not measured on a chip.",
         highlight=False,
     )
