@@ -18,7 +18,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from mgbuild import emulator
+from mgbuild.emulated import emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test process builds at once

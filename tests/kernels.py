@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from conftest import ROOT
-from mgbuild import emulator
+from mgbuild.emulated import emulator
 
 KERNELS = re.findall(r"^KERNEL\((\w+)\)$", (ROOT / "src_c/kernel_runner/kernels.inc").read_text(), re.MULTILINE)
 ARGUMENTS = 6

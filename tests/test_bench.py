@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Programs
-from mgbuild import bench, options, profile
+from mgbuild.emulated import bench, profile
+from mgbuild.plan import options
 
 CEILINGS = bench.ceilings(ROOT / "tests/bench_ceilings.toml")
 

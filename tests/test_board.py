@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
-from mgbuild import flash, image, monitor
+from mgbuild.device import flash, monitor
+from mgbuild.firmware import image
 
 TIMEOUT = 120  # seconds; a run takes a few
 

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mgbuild import emulator, toolchain
+from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
+from mgbuild.plan import toolchain
 
 SHORT = ("steps=3", "samples=2")
 ESP32_PRODUCTS = ("firmware.elf", "firmware.bin", "dataset.bin", "factory.bin", "memory.json")
@@ -163,9 +164,9 @@ def test_changes_reach_what_depends_on_them(checkout, scons):
     assert any("link" in line for line in touched("linker/esp32.ld", "\n/* */\n"))
     assert touched("linker/budget.toml", "\n# \n")[0].startswith("measure")
     assert any("pack" in line for line in touched("data/names.txt", "\nzoe\n"))
-    assert any("pack" in line for line in touched("site_scons/mgbuild/dataset.py", "\n# \n"))
-    assert any("model_config" in line for line in touched("site_scons/mgbuild/configure.py", "\n# \n"))
-    assert any("measure" in line for line in touched("site_scons/mgbuild/memory.py", "\n# \n"))
+    assert any("pack" in line for line in touched("site_scons/mgbuild/plan/dataset.py", "\n# \n"))
+    assert any("model_config" in line for line in touched("site_scons/mgbuild/plan/configure.py", "\n# \n"))
+    assert any("measure" in line for line in touched("site_scons/mgbuild/firmware/memory.py", "\n# \n"))
     assert work_in(scons(*words, cwd=checkout).stdout) == []
 
 

@@ -6,8 +6,8 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgbuild import dataset
 from mgbuild.errors import UserError
+from mgbuild.plan import dataset
 
 
 def write(folder, data):

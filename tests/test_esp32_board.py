@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
-from mgbuild import configure, emulator, image, options, toolchain
-from mgbuild.decode import Decoder
+from mgbuild.device.decode import Decoder
+from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
-from mgbuild.shape import Shape
-from mgbuild.sources import sources
+from mgbuild.firmware import image
+from mgbuild.plan import configure, options, toolchain
+from mgbuild.plan.shape import Shape
+from mgbuild.plan.sources import sources
 
 REGISTERS = '#include "board/esp32/registers.h"'
 TIMEOUT = 30  # seconds; a boot takes less than one

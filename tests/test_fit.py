@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import Completed, Programs
 from learner import options
-from mgbuild import fit, memory
-from mgbuild.shape import Shape
+from mgbuild.firmware import fit, memory
+from mgbuild.plan.shape import Shape
 
 NUM_DOCS = 32033
 SHAPES = [

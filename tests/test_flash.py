@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import serial
 from conftest import Completed, Programs
-from mgbuild import dataset, flash, ports
+from mgbuild.device import flash, ports
 from mgbuild.errors import UserError
+from mgbuild.plan import dataset
 from stand_in_chip import ESP32S2_MAGIC, StandInChip
 
 FLASH_BYTES = 4 << 20

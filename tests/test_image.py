@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from mgbuild import image, toolchain
 from mgbuild.errors import UserError
+from mgbuild.firmware import image
+from mgbuild.plan import toolchain
 
 FIRMWARE_OFFSET = 0x1000
 DATASET_OFFSET = 0x80000

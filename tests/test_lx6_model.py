@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import Programs
-from mgbuild import lx6
+from mgbuild.emulated import lx6
 from mgbuild.errors import UserError
 
 

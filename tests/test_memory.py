@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
-from mgbuild import memory, memory_page, toolchain
 from mgbuild.errors import UserError
+from mgbuild.firmware import memory, memory_page
+from mgbuild.plan import toolchain
 
 PROGRAM = """
     .section .text._start, "ax"

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Programs
-from mgbuild import monitor
-from mgbuild.decode import Decoder
+from mgbuild.device import monitor
+from mgbuild.device.decode import Decoder
+from mgbuild.device.monitor import Training
 from mgbuild.errors import UserError
-from mgbuild.monitor import Training
 
 BOOT = (
     "ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n# reset: power-on\r\n"
@@ -192,7 +192,7 @@ class Terminal:
     def __init__(self, port: str) -> None:
         self.master, self.slave = pty.openpty()
         self.settings = termios.tcgetattr(self.slave)
-        code = f"import sys; from mgbuild.monitor import monitor; sys.exit(monitor({port!r}))"
+        code = f"import sys; from mgbuild.device.monitor import monitor; sys.exit(monitor({port!r}))"
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "site_scons"), "TERM": "xterm", "COLUMNS": "120"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=self.slave, stdout=self.slave, stderr=self.slave, env=environment

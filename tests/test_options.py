@@ -7,9 +7,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mgbuild import configure, options, targets
 from mgbuild.errors import UserError
-from mgbuild.shape import Shape
+from mgbuild.plan import configure, options, targets
+from mgbuild.plan.shape import Shape
 
 
 @pytest.fixture(autouse=True)

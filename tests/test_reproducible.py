@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from mgbuild import configure, toolchain
 from mgbuild.errors import UserError
+from mgbuild.plan import configure, toolchain
 
 SOURCES = ("SConstruct", "site_scons", "src_c", "linker", "data")
 PRODUCTS = ("firmware.bin", "dataset.bin", "factory.bin")

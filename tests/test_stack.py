@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
-from mgbuild import emulator, stack, toolchain
+from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
-from mgbuild.sources import sources
+from mgbuild.firmware import stack
+from mgbuild.plan import toolchain
+from mgbuild.plan.sources import sources
 
 SAVED = 16  # below the last function
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, RUN_TIMEOUT, Completed, Programs
 from learner import Learner, options
-from mgbuild import emulator
+from mgbuild.emulated import emulator
 
 from python_ref import numpy_gpt
 from python_ref.corpus import Tokenizer, characters, documents

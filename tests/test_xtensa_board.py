@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mgbuild import emulator, toolchain
+from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
-from mgbuild.sources import sources
+from mgbuild.plan import toolchain
+from mgbuild.plan.sources import sources
 
 PRELUDE = """
 #include "board/board.h"

@@ -1,1 +1,1 @@
-"""What the build knows, as ordinary Python: no module here imports SCons."""
+"""What the build does, in modules that know nothing of SCons. plan <- firmware <- device; firmware <- emulated."""

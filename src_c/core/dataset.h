@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The packed data set, read where it lies (flash on the chip). site_scons/mgbuild/dataset.py writes it.
+// The packed data set, read where it lies (flash on the chip). site_scons/mgbuild/plan/dataset.py writes it.
 #ifndef DATASET_H
 #define DATASET_H
 

@@ -11,7 +11,7 @@ enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024 };
 extern const char dataset_start[], flash_capacity[], flash_dataset[], flash_dataset_end[], flash_page[];
 
 // The data sets that this firmware reads, and from where. `scons flash-dataset` looks for it in the image on the board;
-// site_scons/mgbuild/flash.py reads it.
+// site_scons/mgbuild/device/flash.py reads it.
 const struct {
     char magic[8];
     uint32_t vocab_size; // its characters and BOS

@@ -1,8 +1,9 @@
 """An in-order model of the LX6 pipeline: how many cycles a run of instructions takes.
 
 Single issue: an instruction issues one cycle after the one before, or when the last of its sources is ready; jumps lose
-cycles. The numbers reproduce Espressif's published measurements of float32 and integer loops on the ESP32 to 0.5 % or one cycle, for
-code in IRAM and data in internal RAM. Conversions, comparisons, rfr, division and window exceptions are guesses.
+cycles. The numbers reproduce Espressif's published measurements of float32 and integer loops on the ESP32 to 0.5 % or
+one cycle, for code in IRAM and data in internal RAM. Conversions, comparisons, rfr, division and window exceptions are
+guesses.
 """
 
 import re

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mgbuild import dataset
 from mgbuild.errors import reporting
+from mgbuild.plan import dataset
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
@@ -15,8 +15,7 @@ def _pack(target: list, source: list, env: SConsEnvironment) -> None:
 def _dataset(env: SConsEnvironment, image: str, text: str) -> list:
     """Node of the image made from a text file."""
     node = env.Command(image, text, Action(reporting(_pack), "pack $SOURCE into $TARGET"))
-    env.Depends(node, env.File("#site_scons/mgbuild/dataset.py"))
-    return node
+    return env.MadeBy(node, "plan")
 
 
 def generate(env: SConsEnvironment) -> None:

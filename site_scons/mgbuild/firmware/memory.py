@@ -14,9 +14,9 @@ from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
 
-from mgbuild import image, memory_page
-from mgbuild.elf import absolute_symbols, opened
 from mgbuild.errors import UserError, suggestion
+from mgbuild.firmware import image, memory_page
+from mgbuild.firmware.elf import absolute_symbols, opened
 
 FLASH = "flash"
 SHOWN_SYMBOLS = 12

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mgbuild.memory import Report
+    from mgbuild.firmware.memory import Report
 
 KB = 1024
 

@@ -12,10 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mgbuild import configure, dataset, profile
+from mgbuild.emulated import profile
 from mgbuild.errors import UserError
-from mgbuild.options import Settings
-from mgbuild.shape import Shape
+from mgbuild.plan import configure, dataset
+from mgbuild.plan.options import Settings
+from mgbuild.plan.shape import Shape
 
 HEADLINE = ("matmul_nt", "matmul_nn")  # dense forward and input-gradient products
 TRAINER_BYTES = 200_000  # more than struct trainer takes: 2 for each of 65,535 documents at most, and a generator

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mgbuild import ports
-from mgbuild.decode import Decoder
+from mgbuild.device import ports
+from mgbuild.device.decode import Decoder
 from mgbuild.errors import UserError
 
 LEAVE, MENU, RESET = "\x1d", "\x14", "\x12"  # Ctrl-], Ctrl-T, Ctrl-R

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mgbuild.errors import reporting
-from mgbuild.sources import product
+from mgbuild.plan.sources import product
 from SCons.Script import Action, Builder
 from SCons.Script.SConscript import SConsEnvironment
 from SCons.Tool import SourceFileScanner
@@ -68,7 +68,7 @@ def _program(
 
 
 def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild import stack  # here, so that building for the host takes no package but SCons
+    from mgbuild.firmware import stack  # here, so that building for the host takes no package but SCons
 
     elf, output, flags = (Path(str(node)) for node in (source[0], target[0], target[1]))
     stack.size(elf, output, flags, env["XTENSA"].for_linker)
@@ -85,7 +85,7 @@ def _sized_program(
     draft = _program(env, str(folder / f"{stem}-draft.elf"), sources, script, symbols)
     targets = [str(folder / "stack.json"), str(folder / "stack.flags")]
     report, flags = env.Command(targets, draft, Action(reporting(_measure_stack), "bound the stack of $SOURCE"))
-    env.Depends(report, env.File("#site_scons/mgbuild/stack.py"))
+    env.MadeBy(report, "firmware")
     final = _program(env, elf, sources, script, symbols, flags)
     return final, draft, report
 

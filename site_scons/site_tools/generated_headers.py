@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from mgbuild import configure
 from mgbuild.errors import reporting
-from mgbuild.options import Settings
+from mgbuild.plan import configure
+from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
@@ -23,9 +23,7 @@ def _model_config(env: SConsEnvironment, header: str, image: list, settings: Set
     """Node of model_config.h; it depends on the shape and on what the data set image counts."""
     sizes = env.Value(configure.sizes(settings))
     node = env.Command(header, [image, sizes], Action(reporting(_write_model_config), "configure $TARGET"))
-    generators = ("configure", "dataset", "shape")
-    env.Depends(node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in generators])
-    return node
+    return env.MadeBy(node, "plan")
 
 
 def _run_config(env: SConsEnvironment, header: str, settings: Settings) -> list:

@@ -50,7 +50,7 @@ def command(program: str, firmware: Path, dataset: Path | None = None) -> list[s
     ]
     if dataset is None:
         return words
-    from mgbuild.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
+    from mgbuild.firmware.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
 
     address = absolute_symbols(firmware).get(DATASET_SYMBOL)
     if address is None:

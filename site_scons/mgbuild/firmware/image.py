@@ -9,8 +9,8 @@ import esptool
 from esptool.cmds import elf2image, merge_bin
 from esptool.logger import log
 
-from mgbuild.elf import absolute_symbols
 from mgbuild.errors import UserError
+from mgbuild.firmware.elf import absolute_symbols
 
 CHIP = "esp32"
 MEGABYTE = 1 << 20

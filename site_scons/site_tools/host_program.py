@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mgbuild.sources import product
+from mgbuild.plan.sources import product
 from SCons.Script import Action, Builder
 from SCons.Script.SConscript import SConsEnvironment
 from SCons.Tool import SourceFileScanner

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from mgbuild.memory import Report
-from mgbuild.shape import LIMITS, Shape
+from mgbuild.firmware.memory import Report
+from mgbuild.plan.shape import LIMITS, Shape
 
 FLOAT = 4
 GRADIENT_ROWS = 12  # core/model.h: GRADIENT_ROW_FLOATS, in rows of n_embd

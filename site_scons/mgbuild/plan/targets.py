@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mgbuild.errors import UserError, suggestion
-from mgbuild.options import OPTIONS
+from mgbuild.plan.options import OPTIONS
 
 TARGETS = {
     "esp32": "firmware for the ESP32: ELF, flashable images and the memory report (the default)",

@@ -4,14 +4,14 @@ import sys
 from pathlib import Path
 
 from mgbuild.errors import reporting
-from mgbuild.options import Settings
+from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
 
 def _measure(target: list, source: list, env: SConsEnvironment) -> None:
     sys.path.append(env.Dir("#").abspath)  # for python_ref
-    from mgbuild import bench  # here, so that building for the host takes no package but SCons
+    from mgbuild.emulated import bench  # here, so that building for the host takes no package but SCons
 
     bench.main(*(Path(str(node)) for node in source), env["BENCH_SETTINGS"], Path(env["BENCH_JSON"]))
 
@@ -20,7 +20,7 @@ def _plugin(env: SConsEnvironment, target: str) -> list:
     """Node of the emulator's plugin that counts instructions."""
     flags = "-std=c17 -O2 -Wall -Wextra -Wpedantic -Werror -shared -fPIC -fvisibility=hidden"
     command = f"$HOST_CC {flags} -o $TARGET $SOURCE"
-    return env.Command(target, "#site_scons/qemu_plugin/profile.c", Action(command, "compile $SOURCE"))
+    return env.Command(target, "#site_scons/mgbuild/emulated/profile_plugin.c", Action(command, "compile $SOURCE"))
 
 
 def _bench(env: SConsEnvironment, name: str, sources: list, output: str, settings: Settings) -> list:
@@ -30,7 +30,7 @@ def _bench(env: SConsEnvironment, name: str, sources: list, output: str, setting
 
 
 def generate(env: SConsEnvironment) -> None:
-    env.Tool("run")
+    env.Tool("terminal_run")
     env.AddMethod(_plugin, "ProfilePlugin")
     env.AddMethod(_bench, "Bench")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from mgbuild import emulator, lx6
+from mgbuild.emulated import emulator, lx6
 from mgbuild.errors import UserError
 
 # What runs from the entry of a function to its return belongs to its phase, but for functions here that it calls.

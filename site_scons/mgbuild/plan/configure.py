@@ -4,9 +4,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from mgbuild import dataset
-from mgbuild.options import Settings
-from mgbuild.shape import Shape
+from mgbuild.plan import dataset
+from mgbuild.plan.options import Settings
+from mgbuild.plan.shape import Shape
 
 
 def seed_words(seed: int) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgbuild.errors import UserError, suggestion
-from mgbuild.shape import LIMITS, check_heads
+from mgbuild.plan.shape import LIMITS, check_heads
 
 
 @dataclass(frozen=True)

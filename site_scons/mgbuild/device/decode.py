@@ -6,7 +6,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from mgbuild.elf import opened
+from mgbuild.firmware.elf import opened
 
 _CRASH = "Guru Meditation Error"
 _BACKTRACE = "Backtrace:"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mgbuild import emulator
+from mgbuild.emulated import emulator
 from mgbuild.errors import reporting
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
@@ -20,7 +20,7 @@ def _emulate(env: SConsEnvironment, name: str, elf: object, dataset: list) -> li
 
 
 def generate(env: SConsEnvironment) -> None:
-    env.Tool("run")
+    env.Tool("terminal_run")
     env.AddMethod(_emulate, "Emulate")
 
 

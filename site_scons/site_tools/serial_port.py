@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mgbuild.errors import reporting
-from mgbuild.options import Settings
+from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
@@ -20,8 +20,8 @@ def _flash(env: SConsEnvironment, elf: object, image: list, dataset: list, setti
     """Target `flash`: write what differs."""
 
     def execute() -> None:
-        from mgbuild import flash, ports  # here, so that building takes no package for serial ports
-        from mgbuild.image import flash_layout
+        from mgbuild.device import flash, ports  # here, so that building takes no package for serial ports
+        from mgbuild.firmware.image import flash_layout
 
         layout = flash_layout(Path(str(elf)))
         parts = [
@@ -37,7 +37,7 @@ def _flash_dataset(env: SConsEnvironment, dataset: list, settings: Settings) -> 
     """Target `flash-dataset`: write the data set alone, after a look at the firmware on the board."""
 
     def execute() -> None:
-        from mgbuild import flash, ports
+        from mgbuild.device import flash, ports
 
         flash.write_dataset(Path(str(dataset[0])), ports.find(settings.port), settings.flash_baud)
 
@@ -48,7 +48,7 @@ def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:
     """Target `monitor`: the console, decoded with the firmware that was built last, if any."""
 
     def execute() -> int:
-        from mgbuild import monitor, ports
+        from mgbuild.device import monitor, ports
 
         return monitor.monitor(
             ports.find(settings.port),
@@ -66,7 +66,7 @@ def _erase(env: SConsEnvironment, settings: Settings) -> list:
     """Target `erase`: the whole flash."""
 
     def execute() -> None:
-        from mgbuild import flash, ports
+        from mgbuild.device import flash, ports
 
         flash.erase(ports.find(settings.port), settings.flash_baud)
 

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from mgbuild import configure
 from mgbuild.errors import reporting
-from mgbuild.options import Settings
+from mgbuild.plan import configure
+from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
 
 def _check(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild import fit, memory  # here, so that building for the host takes no package but SCons
+    from mgbuild.firmware import fit, memory  # here, so that building for the host takes no package but SCons
 
     elf, budget, image, stack = (Path(str(node)) for node in source[:4])
     shape, documents = configure.model(source[5].read(), image)
@@ -27,7 +27,7 @@ def _fit(env: SConsEnvironment, elf: object, budget: str, image: list, settings:
     """Target `fit`: print which shapes fit."""
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
-        from mgbuild import fit, memory
+        from mgbuild.firmware import fit, memory
 
         report = memory.analyse(*(Path(str(node)) for node in source[:3]))
         print(fit.text(*configure.model(configure.sizes(settings), Path(str(source[2]))), report))
@@ -57,10 +57,7 @@ def _memory_report(
     ]
     node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
     env.Precious(node)  # the last report is what the next one is compared with
-    env.Depends(
-        node, [env.File(f"#site_scons/mgbuild/{name}.py") for name in ("memory", "memory_page", "image", "elf", "fit")]
-    )
-    return node
+    return env.MadeBy(node, "firmware")
 
 
 def generate(env: SConsEnvironment) -> None:

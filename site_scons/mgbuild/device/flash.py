@@ -15,9 +15,10 @@ import serial
 from esptool import cmds
 from esptool.logger import log
 
-from mgbuild import dataset, ports
+from mgbuild.device import ports
 from mgbuild.errors import UserError
-from mgbuild.image import CHIP, MEGABYTE
+from mgbuild.firmware.image import CHIP, MEGABYTE
+from mgbuild.plan import dataset
 
 FIRMWARE_OFFSET, FIRMWARE_SEARCHED = 0x1000, 0x10000  # bytes; the ROM fixes the first
 REQUIREMENTS_MAGIC = b"MGDSNEED"

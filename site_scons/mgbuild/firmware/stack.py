@@ -11,8 +11,8 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from mgbuild.elf import opened
 from mgbuild.errors import UserError
+from mgbuild.firmware.elf import opened
 
 # Below the stack pointer of the function that is called last, for the registers a0 to a3 of its caller.
 SAVE_AREA = 16
@@ -205,7 +205,7 @@ class _Program:
             elif function.name not in self._indirect:
                 raise UserError(
                     f"{' > '.join(chain)} calls through a pointer at {op.pc:#010x}; declare what it may call, "
-                    "in INDIRECT of site_scons/mgbuild/stack.py"
+                    "in INDIRECT of site_scons/mgbuild/firmware/stack.py"
                 )
         elif op.written == _STACK_POINTER and function.frame:
             raise UserError(

@@ -1,0 +1,1 @@
+"""What runs without a board: the emulated core, and what is counted on it."""

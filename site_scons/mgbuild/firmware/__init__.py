@@ -1,0 +1,1 @@
+"""What comes out: programs as ELF, the images that are flashed, the proof of memory and stack."""
