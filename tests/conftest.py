@@ -69,6 +69,10 @@ class Programs:
         """Path of libmicrogpt.so."""
         return self._build("host/libmicrogpt.so", **options)
 
+    def plain_library(self) -> Path:
+        """Path of libplain.so: the plain kernels, which define the bits, and no learner."""
+        return self._build("host/libplain.so")
+
     def host(self, **options: object) -> Path:
         """Path of the native executable."""
         return self._build("host/microgpt", **options)
@@ -101,6 +105,11 @@ class Programs:
     def load(self, **options: object) -> ctypes.CDLL:
         """libmicrogpt.so, loaded."""
         return ctypes.CDLL(str(self.library(**options)))
+
+    @functools.cache  # noqa: B019
+    def load_plain(self) -> ctypes.CDLL:
+        """libplain.so, loaded."""
+        return ctypes.CDLL(str(self.plain_library()))
 
     @functools.cache  # noqa: B019
     def run_host(self, **options: object) -> Completed:

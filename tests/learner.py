@@ -35,9 +35,10 @@ class Learner:
         library.cross_entropy.argtypes = [c_void_p, c_uint32, c_float]
         library.backward.argtypes = [c_void_p, c_uint32, POINTER(AdamStep)]
         self._trainer = ctypes.create_string_buffer(TRAINER_BYTES)
-        self._image = ctypes.create_string_buffer(dataset.read_bytes())
+        image = dataset.read_bytes()
+        self._image = ctypes.create_string_buffer(image, len(image))
         self._dataset = ctypes.create_string_buffer(64)
-        assert library.dataset_open(self._image, self._dataset) == 0
+        assert library.dataset_open(self._image, len(image), self._dataset) == 0
         memory = (c_float * (3 * shape.parameter_count)).in_dll(library, "arena")
         self.weights, self.first_moment, self.second_moment = np.frombuffer(memory, np.float32).reshape(3, -1)
 

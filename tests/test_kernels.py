@@ -1,4 +1,4 @@
-"""The portable kernels, which define the bits, against the vectors and against an exact emulation of their contract."""
+"""The plain kernels, which define the bits, against the vectors and against an exact emulation of their contract."""
 
 import ctypes
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Run = Callable[..., list[np.ndarray]]
 
 @pytest.fixture(scope="module")
 def library(programs: Programs) -> ctypes.CDLL:
-    return programs.load()
+    return programs.load_plain()
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,7 @@ PAINTED_BOARD = """
 #define board_start unpainted_start
 #include "board/sim/board.c"
 #undef board_start
-#include "app/console.h"
+#include "text/print.h"
 extern uint32_t stack_bottom[], stack_top[];
 _Noreturn void board_start(void) {
     uint32_t here;
@@ -202,7 +202,7 @@ _Noreturn void board_start(void) {
 """
 
 
-@pytest.mark.parametrize("kernels", ["asm", "portable"])
+@pytest.mark.parametrize("kernels", ["asm", "plain"])
 @pytest.mark.parametrize(
     "shape", [{}, {"n_layer": 2, "n_embd": 24, "n_head": 3}, {"n_embd": 20, "n_head": 2, "block_size": 7}], ids=str
 )
@@ -214,8 +214,8 @@ def test_no_run_uses_more_than_the_bound_nor_the_bound_much_more(
     headers = firmware.parent.parent
     board = tmp_path / "board.c"
     board.write_text(PAINTED_BOARD)
-    folder = "kernels/xtensa" if kernels == "asm" else "kernels/portable"
-    parts = [path for path in sources("core", "math", "math/xtensa", folder, "app", "board/xtensa", "board/sim")]
+    folder = "kernels/xtensa" if kernels == "asm" else "kernels/plain"
+    parts = [path for path in sources("core", "math", "math/xtensa", folder, "app", "text", "board/xtensa", "board/sim")]
     objects = []
     for number, source in enumerate([*(path for path in parts if path != Path("src_c/board/sim/board.c")), board]):
         listing, part = tmp_path / f"{number}.s", tmp_path / f"{number}.o"

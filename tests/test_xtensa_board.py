@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> Run:
         program.write_text(f"{PRELUDE}\n{before}\nint app_main(void) {{\n{body}\n}}\n")
         extra.write_text(assembly)
         objects = []
-        for source in [*sources("board/xtensa", "board/sim"), program, extra]:
+        for source in [*sources("board/xtensa", "board/sim", "text"), program, extra]:
             listing, part = tmp_path / f"{source.name}.s", tmp_path / f"{source.name}.o"
             translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
             subprocess.run([*translate, "-Isrc_c", "-o", listing, source], check=True)
@@ -95,7 +95,7 @@ def recursion(name: str, call: str, argument: str) -> str:
 
 
 def test_exit_status_console_and_data_set(run: Run) -> None:
-    done = run("result = *(const uint32_t *)board_dataset(); print_result();\nreturn 7;")
+    done = run("uint32_t bytes; result = *(const uint32_t *)board_dataset(&bytes); print_result();\nreturn 7;")
     assert done.stdout == "12345678\n"
     assert done.returncode == 7
 

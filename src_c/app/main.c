@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The program: trains from scratch, then invents names, and prints what microgpt.py prints.
-#include "app/console.h"
-
 #include <stdbool.h>
 
 #include "board/board.h"
@@ -10,6 +8,7 @@
 #include "core/trainer.h"
 #include "generated/run_config.h"
 #include "math/math32.h"
+#include "text/print.h"
 
 static struct trainer trainer;
 
@@ -137,17 +136,33 @@ static void invent_until_key(void) {
     }
 }
 
-static const char *name_of(enum dataset_error error) {
+static const char *what_is_wrong(enum dataset_error error) {
     switch (error) {
-    case DATASET_NO_MAGIC:
+    case DATASET_MISSING:
         return "missing";
-    case DATASET_OTHER_VERSION:
+    case DATASET_OTHER_FORMAT:
         return "in another format";
-    case DATASET_OTHER_MODEL:
-        return "of another alphabet, or too large";
-    default:
-        return "damaged";
+    case DATASET_OTHER_ALPHABET:
+        return "of another alphabet";
+    case DATASET_EMPTY:
+        return "empty";
+    case DATASET_TOO_LARGE:
+        return "too large";
+    case DATASET_CUT_SHORT:
+        return "cut short";
+    case DATASET_WRONG_SIZE:
+        return "size";
+    case DATASET_WRONG_CHARACTERS:
+        return "characters";
+    case DATASET_WRONG_OFFSETS:
+        return "offsets";
+    case DATASET_WRONG_TOKENS:
+        return "tokens";
+    case DATASET_WRONG_CHECKSUM:
+    case DATASET_OK:
+        break;
     }
+    return "checksum";
 }
 
 static void run(const struct dataset *dataset) {
@@ -168,10 +183,13 @@ static void run(const struct dataset *dataset) {
 
 int app_main(void) {
     struct dataset dataset;
-    const enum dataset_error error = dataset_open(board_dataset(), &dataset);
+    uint32_t capacity;
+    const void *image = board_dataset(&capacity);
+    const enum dataset_error error = dataset_open(image, capacity, &dataset);
     if (error != DATASET_OK) {
         print_text("# error: the data set is ");
-        print_text(name_of(error));
+        print_text(error < DATASET_WRONG_SIZE ? "" : "damaged: wrong ");
+        print_text(what_is_wrong(error));
         print_text("; build and flash both: scons flash\n");
         return 1;
     }

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Writes length bytes of UTF-8 to the console; returns when they are handed over.
-void board_console_write(const char *text, uint32_t length);
+#include "board/console.h"
 
 // Whether the program goes on after its samples, until a key is pressed.
 bool board_is_interactive(void);
@@ -25,8 +24,8 @@ uint32_t board_cycles_per_millisecond(void);
 // A word from the board's source of noise, for seed=hw. Only on the chip.
 uint32_t board_random(void);
 
-// The packed data set, readable in place and 4-byte aligned (core/dataset.h).
-const void *board_dataset(void);
+// Where the packed data set is to be (core/dataset.h): 4-byte aligned, *capacity bytes readable in place.
+const void *board_dataset(uint32_t *capacity);
 
 // Ends the program: an exit status where there is someone to take it, otherwise a halt after the console has drained.
 _Noreturn void board_exit(int status);

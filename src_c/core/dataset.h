@@ -28,13 +28,22 @@ struct dataset {
 
 enum dataset_error {
     DATASET_OK,
-    DATASET_NO_MAGIC,
-    DATASET_OTHER_VERSION,
-    DATASET_OTHER_MODEL, // another number of characters than this firmware was built for, or too many documents
-    DATASET_DAMAGED,
+    DATASET_MISSING,
+    DATASET_OTHER_FORMAT,
+    DATASET_OTHER_ALPHABET, // another number of characters than this firmware was built for
+    DATASET_EMPTY,          // no documents
+    DATASET_TOO_LARGE,      // more documents than NUM_DOCS
+    DATASET_CUT_SHORT,      // longer, by what it says, than can be read
+    // It is damaged, or something else than the packer wrote it:
+    DATASET_WRONG_SIZE, // its parts do not add up to it
+    DATASET_WRONG_CHECKSUM,
+    DATASET_WRONG_CHARACTERS, // no code points, or not ascending
+    DATASET_WRONG_OFFSETS,    // documents do not follow each other from the first token to the last
+    DATASET_WRONG_TOKENS,     // beyond the alphabet
 };
 
-// Checks the data set at address (4-byte aligned) and describes it in *dataset.
-enum dataset_error dataset_open(const void *address, struct dataset *dataset);
+// Checks everything about the data set at address (4-byte aligned, capacity bytes readable) that reading it relies on, and
+// describes it in *dataset, which is meaningful only after DATASET_OK. Time is linear in its size.
+enum dataset_error dataset_open(const void *address, uint32_t capacity, struct dataset *dataset);
 
 #endif

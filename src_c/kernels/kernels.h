@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernels: everything in a training step that costs. portable/ is the C that defines the bits of every result;
-// xtensa/ holds assembly twins that return the same bits.
+// The kernels: everything in a training step that costs. plain/ defines the bits of every result, in C that any target can
+// use; xtensa/ (assembly) and host/ (C shaped for vector units) are its twins and return the same bits.
 //
 // Matrices are row-major float32. A stride is the distance between two rows, in elements, and at least the row's length.
 // Each output element is one chain of fused multiply-adds in ascending order of the summation index; it starts from the

@@ -110,9 +110,9 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
     native.trainer_begin.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32]
     native.trainer_step.argtypes = [ctypes.c_void_p]
     native.trainer_step.restype = ctypes.c_float
-    packed = ctypes.create_string_buffer(image.read_bytes())
+    packed = ctypes.create_string_buffer(image.read_bytes())  # and a zero byte behind it
     opened = ctypes.create_string_buffer(64)
-    if native.dataset_open(packed, opened) != 0:
+    if native.dataset_open(packed, len(packed) - 1, opened) != 0:
         raise UserError(f"{library} was not built for {image}; build both again")
     trainer = ctypes.create_string_buffer(TRAINER_BYTES)
     address = ctypes.addressof(trainer)
@@ -148,10 +148,10 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
 
 def table(results: dict[str, Any]) -> list[Table]:
     """The results as a reader wants them."""
-    asm, portable = results["xtensa"]["asm"], results["xtensa"]["portable"]
+    asm, plain = results["xtensa"]["asm"], results["xtensa"]["plain"]
     title = f"one training step, emulated core, mean of {asm['steps']:,} (seed {results['seed']})"
     summary = Table(title=title, title_justify="left")
-    for column in ("", "assembly", "portable C"):
+    for column in ("", "assembly", "plain C"):
         summary.add_column(column, justify="left" if not column else "right")
     for label, key, digits in (
         ("instructions", "instructions_per_step", 0),
@@ -159,9 +159,9 @@ def table(results: dict[str, Any]) -> list[Table]:
         (f"instructions per multiply-accumulate, {' and '.join(HEADLINE)}", "instructions_per_mac", 3),
         ("instructions per generated token", "instructions_per_token", 0),
     ):
-        summary.add_row(label, f"{asm[key]:,.{digits}f}", f"{portable[key]:,.{digits}f}")
+        summary.add_row(label, f"{asm[key]:,.{digits}f}", f"{plain[key]:,.{digits}f}")
     for phase in profile.TRAINING:
-        summary.add_row(f"  {phase}", f"{asm['phases'][phase]:,.0f}", f"{portable['phases'][phase]:,.0f}")
+        summary.add_row(f"  {phase}", f"{asm['phases'][phase]:,.0f}", f"{plain['phases'][phase]:,.0f}")
     kernels = Table(title="by function, assembly", title_justify="left")
     for column in ("function", "instructions", "cycles, estimated *", "instructions per multiply-accumulate"):
         kernels.add_column(column, justify="left" if column == "function" else "right")
@@ -196,14 +196,14 @@ def excesses(counts: dict[str, Any], limits: dict[str, float], tolerance: float)
 
 
 def main(
-    plugin: Path, asm: Path, portable: Path, library: Path, image: Path, text: Path, settings: Settings, output: Path
+    plugin: Path, asm: Path, plain: Path, library: Path, image: Path, text: Path, settings: Settings, output: Path
 ) -> None:
     """Measure everything, print the tables, write the JSON."""
     results = {
         "seed": settings.seed,
         "xtensa": {
             "asm": core(plugin, asm, image, settings),
-            "portable": core(plugin, portable, image, settings),
+            "plain": core(plugin, plain, image, settings),
         },
         "host": host(library, image, text, settings),
     }

@@ -10,8 +10,7 @@ from pathlib import Path
 from mgbuild.errors import UserError
 
 PROGRAM = "qemu-system-xtensa"
-MEMORY_BYTES = 64 << 20
-DATASET_SYMBOL = "dataset_start"  # linker/sim.ld says where the program expects its data set
+DATASET_SYMBOLS = ("dataset_start", "dataset_end")  # linker/sim.ld: where the data set is, up to the end of memory
 
 
 def find() -> str:
@@ -42,23 +41,24 @@ def command(program: str, firmware: Path, dataset: Path | None = None) -> list[s
     The generic loader starts the core at the ELF's entry point, which -kernel would not. Raises UserError
     when the firmware is not one for this board, or the data set runs over the end of memory.
     """
+    from mgbuild.firmware.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
+
+    symbols = absolute_symbols(firmware)
+    if not symbols.keys() >= set(DATASET_SYMBOLS):
+        raise UserError(f"{firmware} has no symbol {DATASET_SYMBOLS[0]}: link it with linker/sim.ld")
+    begin, end = (symbols[name] for name in DATASET_SYMBOLS)
     words = [
         program,
-        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{MEMORY_BYTES >> 20}"),
+        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{end >> 20}"),
         *("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting"),
         *("-device", f"loader,file={_quoted(firmware)},cpu-num=0"),
     ]
     if dataset is None:
         return words
-    from mgbuild.firmware.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
-
-    address = absolute_symbols(firmware).get(DATASET_SYMBOL)
-    if address is None:
-        raise UserError(f"{firmware} has no symbol {DATASET_SYMBOL}: link it with linker/sim.ld")
-    excess = address + dataset.stat().st_size - MEMORY_BYTES
+    excess = begin + dataset.stat().st_size - end
     if excess > 0:
         raise UserError(f"{dataset} is {excess:,} bytes too large for the emulated core; use a shorter text")
-    return [*words, "-device", f"loader,file={_quoted(dataset)},addr={address:#x},force-raw=on"]
+    return [*words, "-device", f"loader,file={_quoted(dataset)},addr={begin:#x},force-raw=on"]
 
 
 def run(firmware: Path, dataset: Path) -> int:

@@ -145,7 +145,7 @@ OPTIONS = (
     Option("log_every", "100", _whole(1, 10_000_000), "print the first, every N-th and the last step", RUN),
     Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
     Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
-    Option("kernels", "asm", _choice("asm", "portable"), "of sim and esp32: asm or portable; host has portable", BUILD),
+    Option("kernels", "asm", _choice("asm", "plain"), "of sim and esp32: asm, or plain C; host has its own", BUILD),
     Option("flash_mode", "dio", _choice("dio", "dout", "qio", "qout"), "how the chip reads its flash", BUILD),
     Option("flash_freq", "40m", _choice("20m", "26m", "40m", "80m"), "how fast", BUILD),
     Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash", BUILD),

@@ -5,10 +5,11 @@ from pathlib import Path
 ROOT = Path("src_c")
 
 
-def sources(*folders: str) -> list[Path]:
-    """Every C and assembly file directly in these folders of src_c, sorted."""
-    files = [path for folder in folders for path in (ROOT / folder).glob("*")]
-    return sorted(path for path in files if path.suffix in (".c", ".S"))
+def sources(*parts: str) -> list[Path]:
+    """Sorted C and assembly files of src_c: those named, and every one that is directly in a folder named."""
+    paths = [ROOT / part for part in parts]
+    files = [file for path in paths for file in (path.glob("*") if path.is_dir() else [path])]
+    return sorted(file for file in files if file.suffix in (".c", ".S"))
 
 
 def product(folder: str | Path, source: str | Path, suffix: str) -> str:

@@ -8,7 +8,7 @@
 enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024 };
 
 // Addresses and sizes that linker/esp32.ld decides: only the symbols' addresses mean something.
-extern const char dataset_start[], flash_capacity[], flash_dataset[], flash_dataset_end[], flash_page[];
+extern const char dataset_start[], dataset_end[], flash_capacity[], flash_dataset[], flash_dataset_end[], flash_page[];
 
 // The data sets that this firmware reads, and from where. `scons flash-dataset` looks for it in the image on the board;
 // site_scons/mgbuild/device/flash.py reads it.
@@ -49,6 +49,7 @@ void dataset_map(void) {
     rom_cache_read_enable(PRO_CPU);
 }
 
-const void *board_dataset(void) {
+const void *board_dataset(uint32_t *capacity) {
+    *capacity = (uint32_t)dataset_end - (uint32_t)dataset_start;
     return dataset_start;
 }

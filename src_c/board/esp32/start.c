@@ -8,8 +8,8 @@
 #include "board/esp32/registers.h"
 #include "board/esp32/watchdog.h"
 #include "board/xtensa/panic.h"
-#include "board/xtensa/print.h"
 #include "generated/version.h"
+#include "text/print.h"
 
 // Left in registers that a reset keeps.
 enum { RUNNING = 0x524E4E47, PANICKED = 0x50414E43 };
@@ -19,19 +19,6 @@ enum { PANIC_DELAY_US = 3000000 };
 static struct clock clock;
 
 void rom_software_reset(void);
-
-static void print_three_digits(uint32_t value) {
-    char digits[3] = {'0', '0', '0'};
-    for (; value >= 100; value -= 100) {
-        digits[0]++;
-    }
-    for (; value >= 10; value -= 10) {
-        digits[1]++;
-    }
-    digits[2] = (char)(digits[2] + (char)value);
-    const uint32_t blank = digits[0] != '0' ? 0 : digits[1] != '0' ? 1 : 2;
-    board_console_write(digits + blank, 3 - blank);
-}
 
 // Silicon revision, 0 to 3, from the three bits that newer chips set one after the other.
 static uint32_t revision(void) {
@@ -65,15 +52,15 @@ static const char *reset_reason(uint32_t cause, uint32_t stored) {
 }
 
 static void report(void) {
-    board_print("# microgpt-lx6 " VERSION "\n# ESP32 revision ");
-    print_three_digits(revision());
-    board_print(", crystal ");
-    print_three_digits(clock.crystal_mhz);
-    board_print(" MHz, CPU ");
-    print_three_digits(clock.cpu_mhz);
-    board_print(" MHz\n# reset: ");
-    board_print(reset_reason(RTC_CNTL_RESET_CAUSE_PROCPU(RTC_CNTL_RESET_STATE), RTC_CNTL_STORE0));
-    board_print("\n");
+    print_text("# microgpt-lx6 " VERSION "\n# ESP32 revision ");
+    print_unsigned(revision(), 1);
+    print_text(", crystal ");
+    print_unsigned(clock.crystal_mhz, 1);
+    print_text(" MHz, CPU ");
+    print_unsigned(clock.cpu_mhz, 1);
+    print_text(" MHz\n# reset: ");
+    print_text(reset_reason(RTC_CNTL_RESET_CAUSE_PROCPU(RTC_CNTL_RESET_STATE), RTC_CNTL_STORE0));
+    print_text("\n");
 }
 
 _Noreturn void board_start(void) {
@@ -110,7 +97,7 @@ _Noreturn void board_exit(int status) {
 }
 
 _Noreturn void board_panicked(void) {
-    board_print("\nRebooting...\n");
+    print_text("\nRebooting...\n");
     RTC_CNTL_STORE0 = PANICKED;
     clock_wait_us(PANIC_DELAY_US);
     console_drain();

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-extern const char dataset_start[]; // dataset.S
+extern const char dataset_start[], dataset_end[]; // dataset.S
 
 void board_console_write(const char *text, uint32_t length) {
     if (fwrite(text, 1, length, stdout) != length) {
@@ -25,7 +25,10 @@ uint32_t board_cycles(void) { return 0; }
 
 uint32_t board_cycles_per_millisecond(void) { return 0; }
 
-const void *board_dataset(void) { return dataset_start; }
+const void *board_dataset(uint32_t *capacity) {
+    *capacity = (uint32_t)((uintptr_t)dataset_end - (uintptr_t)dataset_start);
+    return dataset_start;
+}
 
 void board_exit(int status) { exit(status); }
 

@@ -5,7 +5,7 @@
 #include "board/xtensa/panic.h"
 #include "board/xtensa/start.h"
 
-extern const uint32_t dataset_start[];  // linker/sim.ld
+extern const char dataset_start[], dataset_end[];  // linker/sim.ld
 
 _Noreturn void board_start(void) {
     board_exit(app_main());
@@ -33,7 +33,8 @@ uint32_t board_cycles(void) { return 0; }
 
 uint32_t board_cycles_per_millisecond(void) { return 0; }
 
-const void *board_dataset(void) {
+const void *board_dataset(uint32_t *capacity) {
+    *capacity = (uint32_t)dataset_end - (uint32_t)dataset_start;
     return dataset_start;
 }
 

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 #include "board/board.h"
-#include "board/xtensa/print.h"
 #include "board/xtensa/ps.h"
+#include "text/print.h"
 
 enum { MOST_FRAMES = 32 };
 
@@ -17,12 +17,9 @@ static struct {
     const char *reason; // of board_abort()
 } state = {.reason = ""};
 
-static void print_hex(uint32_t value) {
-    char digits[10] = {'0', 'x'};
-    for (int i = 0; i < 8; i++) {
-        digits[2 + i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15];
-    }
-    board_console_write(digits, sizeof digits);
+static void print_word(uint32_t value) {
+    print_text("0x");
+    print_hex(value);
 }
 
 static void print_register(const char *name, uint32_t value) {
@@ -30,11 +27,11 @@ static void print_register(const char *name, uint32_t value) {
     while (name[width]) {
         width++;
     }
-    board_print(name);
+    print_text(name);
     board_console_write("        ", 8 - width);
-    board_print(": ");
-    print_hex(value);
-    board_print("  ");
+    print_text(": ");
+    print_word(value);
+    print_text("  ");
 }
 
 static const char *name_of_exception(uint32_t cause) {
@@ -82,10 +79,10 @@ static bool on_stack(uint32_t sp) {
 }
 
 static void print_frame(uint32_t pc, uint32_t sp) {
-    board_print(" ");
-    print_hex(pc);
-    board_print(":");
-    print_hex(sp);
+    print_text(" ");
+    print_word(pc);
+    print_text(":");
+    print_word(sp);
 }
 
 // Follows the callers: first those whose windows are still among the registers, then those on the stack. A return address
@@ -97,7 +94,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
     bool in_registers = true;
     uint32_t a0 = registers[4 * window];
     uint32_t sp = registers[4 * window + 1];
-    board_print("\nBacktrace:");
+    print_text("\nBacktrace:");
     print_frame(pc, sp);
     for (int frame = 0; frame < MOST_FRAMES && a0 != 0; frame++) {
         const uint32_t step = a0 >> 30;
@@ -107,7 +104,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
         in_registers = in_registers && distance < windows &&
                        (windowstart >> ((windowbase + caller) & (windows - 1)) & 1) != 0;
         if (step == 0 || (!in_registers && !on_stack(sp))) {
-            board_print(" |<-CORRUPTED");
+            print_text(" |<-CORRUPTED");
             break;
         }
         if (in_registers) {
@@ -121,7 +118,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
         }
         print_frame(return_address - 3, sp);
     }
-    board_print("\n");
+    print_text("\n");
 }
 
 _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, const struct panic_special *special,
@@ -139,26 +136,26 @@ _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, con
         window = (PS_OWB(special->eps6) - windowbase) & (windows - 1);
     }
 
-    board_print("\nGuru Meditation Error: Core  0 panic'ed (");
-    board_print(name_of(event, special));
-    board_print("). Exception was unhandled.\n\nCore  0 register dump:\n");
+    print_text("\nGuru Meditation Error: Core  0 panic'ed (");
+    print_text(name_of(event, special));
+    print_text("). Exception was unhandled.\n\nCore  0 register dump:\n");
     print_register("PC", pc);
     print_register("PS", special->ps);
     for (uint32_t i = 0; i < 16; i++) {
         const char name[] = {'A', (char)(i < 10 ? '0' + i : '1'), (char)(i < 10 ? '\0' : '0' + (i - 10)), '\0'};
         print_register(name, registers[(4 * window + i) & (4 * windows - 1)]);
         if (i % 4 == 1) {
-            board_print("\n");
+            print_text("\n");
         }
     }
     print_register("SAR", special->sar);
     print_register("EXCCAUSE", special->exccause);
-    board_print("\n");
+    print_text("\n");
     print_register("EXCVADDR", special->excvaddr);
     print_register("LBEG", special->lbeg);
     print_register("LEND", special->lend);
     print_register("LCOUNT", special->lcount);
-    board_print("\n");
+    print_text("\n");
     print_backtrace(pc, registers, windows, windowbase, special->windowstart, window);
     board_panicked();
 }

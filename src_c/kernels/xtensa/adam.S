@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// adam_update: one Adam step on weights with a known gradient.       twin: portable/adam.c    contract: kernels.h
+// adam_update: one Adam step on weights with a known gradient.       twin: plain/adam.c    contract: kernels.h
 //
 // in     a2=w a3=first a4=second a5=g a6=length a7=step
 // live   a8 a9=bits of s, then of the estimate y  a10=bits of exact_below  a11=RSQRT_SEED

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // causal_nt, causal_nn, causal_tn: the products of attention over a triangle of scores.
-//                                                               twin: portable/causal.c    contract: kernels.h
+//                                                               twin: plain/products.c    contract: kernels.h
 //
 // causal_nt   in     a2=y a3=x a4=w a5=first a6=last a7=shape
 //             live   a2=y a3=x of this row  a5=u of its last score  a6=rows left  a8 a9 a10=strides of y x w in bytes

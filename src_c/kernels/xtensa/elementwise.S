@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// relu, vector_zero, vector_add.                             twin: portable/elementwise.c    contract: kernels.h
+// relu, vector_zero, vector_add.                             twin: plain/elementwise.c    contract: kernels.h
 //
 // relu        in a2=x a3=length    live a4-a7=bits a8=0      4 at a time, 3.25 instructions for an element
 // vector_zero in a2=y a3=length    live f0                   4 at a time, 1 instruction for an element

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // matmul_nn_masked: y = x w where ReLU let something through, zero elsewhere.
-//                                                          twin: portable/matmul.c    contract: kernels.h
+//                                                          twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=active a6=rows a7=shape
 // live   a8=columns a9=steps, less one  a10=w_stride in bytes  a11=from a row's end to the next in y  a12=x_stride in bytes

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// matmul_nn: y = x w, the gradient of a layer's input.             twin: portable/matmul.c    contract: kernels.h
+// matmul_nn: y = x w, the gradient of a layer's input.             twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=rows a6=shape
 // live   a3-a6=x of rows 0-3  a7=w of this step  a8=w of the tile's first step  a10=w_stride in bytes

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// matmul_nt, matmul_nt_add: y = x w^T, the forward product.       twin: portable/matmul.c    contract: kernels.h
+// matmul_nt, matmul_nt_add: y = x w^T, the forward product.       twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=rows a6=shape
 // live   a3-a6=x of rows 0-3  a7 a8 a9 a6=w of columns 0-3 (a single row: 4-7 in a4 a5 a11 a14)

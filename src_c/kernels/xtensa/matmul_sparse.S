@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // matmul_nt_add_sparse, matmul_nn_sparse, matmul_tn_sparse: products that leave out the zeros of x.
-//                                                                twin: portable/matmul.c    contract: kernels.h
+//                                                                twin: plain/products.c    contract: kernels.h
 //
 // nt, nn      in     a2=y a3=x a4=w a5=rows a6=shape
 //             A row of x is taken in pieces of up to PIECE steps: first the addresses of what is not zero go to a list,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// matmul_tn: y = x^T w, the gradient of weights.                   twin: portable/matmul.c    contract: kernels.h
+// matmul_tn: y = x^T w, the gradient of weights.                   twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=rows a6=depth a7=shape
 // live   a3=x of the row tile's first step  a5=x of this step  a6=x_stride in bytes

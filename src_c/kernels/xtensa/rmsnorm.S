@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rmsnorm, rmsnorm_backward.                                     twin: portable/rmsnorm.c    contract: kernels.h
+// rmsnorm, rmsnorm_backward.                                     twin: plain/rmsnorm.c    contract: kernels.h
 //
 // rmsnorm            in a2=y a3=scale a4=x a5=rows a6=shape
 //             live   a7=width, a8=width less one  a9=RSQRT_SEED a10=constants a11=x of the sum  a12=scratch

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// softmax, softmax_backward.                                     twin: portable/softmax.c    contract: kernels.h
+// softmax, softmax_backward.                                     twin: plain/softmax.c    contract: kernels.h
 //
 // softmax     in     a2=x a3=length a4=bits of scale a5=bits of weight
 //             live   a6=x of this pass  a7 a8 a9 a11=bits  a10=constants

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Tiles of the products, in the form that a host's compiler turns into vector instructions: the sums of a tile are local
 // arrays, and every inner loop runs over neighbours with a length known after inlining. Each sum stays its own chain.
-#ifndef PORTABLE_TILES_H
-#define PORTABLE_TILES_H
+#ifndef HOST_TILES_H
+#define HOST_TILES_H
 
 #include <stdint.h>
 

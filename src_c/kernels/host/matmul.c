@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/kernels.h"
-#include "kernels/portable/tiles.h"
+#include "kernels/host/tiles.h"
 
 static int is_zero(float x) { return float_bits(x) == 0; }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/kernels.h"
-#include "kernels/portable/tiles.h"
+#include "kernels/host/tiles.h"
 
 // A block of keys side by side, the queries that see them as its columns: what comes out are pieces of score rows.
 void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Text output in the formats of microgpt.py, without a C library.
-#ifndef CONSOLE_H
-#define CONSOLE_H
+// Text on the console, in the formats of microgpt.py and without a C library; for the program, and for what boards say by
+// themselves. Nothing is kept from call to call, for a panic may strike in the middle of any and then prints too.
+#ifndef PRINT_H
+#define PRINT_H
 
 #include <stdint.h>
 

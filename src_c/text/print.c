@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "app/console.h"
+#include "text/print.h"
 
 #include <stdbool.h>
 
-#include "board/board.h"
+#include "board/console.h"
 #include "math/math32.h"
 
 void print_text(const char *text) {
@@ -14,27 +14,31 @@ void print_text(const char *text) {
     board_console_write(text, length);
 }
 
+// value / 10, from shifts (Warren, Hacker's Delight, divu10): compilers divide by a constant with an instruction that the
+// emulated core lacks.
+static uint32_t tenth(uint32_t value) {
+    uint32_t quotient = (value >> 1) + (value >> 2);
+    quotient += quotient >> 4;
+    quotient += quotient >> 8;
+    quotient += quotient >> 16;
+    quotient >>= 3;
+    return quotient + (value - 10 * quotient > 9);
+}
+
 // Decimal, right-aligned in width and filled up with pad.
 static void print_padded(uint32_t value, uint32_t width, char pad) {
-    // Subtraction instead of division: dividing by a constant becomes an instruction that the emulated core lacks.
-    static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
-    const uint32_t places = sizeof(powers) / sizeof(powers[0]);
-    char digits[sizeof(powers) / sizeof(powers[0])];
-    uint32_t length = 0;
-    for (uint32_t place = 0; place < places; ++place) {
-        char digit = '0';
-        while (value >= powers[place]) {
-            value -= powers[place];
-            ++digit;
-        }
-        if (digit != '0' || length > 0 || place + 1 == places) {
-            digits[length++] = digit;
-        }
-    }
+    char digits[10];
+    uint32_t first = sizeof(digits);
+    do {
+        const uint32_t rest = tenth(value);
+        digits[--first] = (char)('0' + (value - 10 * rest));
+        value = rest;
+    } while (value != 0);
+    const uint32_t length = (uint32_t)sizeof(digits) - first;
     for (uint32_t i = length; i < width; ++i) {
         board_console_write(&pad, 1);
     }
-    board_console_write(digits, length);
+    board_console_write(digits + first, length);
 }
 
 void print_unsigned(uint32_t value, uint32_t width) { print_padded(value, width, ' '); }
