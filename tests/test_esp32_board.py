@@ -20,6 +20,7 @@ from mgbuild.plan.shape import Shape
 from mgbuild.plan.sources import sources
 
 REGISTERS = '#include "board/esp32/registers.h"'
+ENDLESS = '__attribute__((noinline)) static void endless(void) { for (;;) { __asm__ volatile(""); } }'
 TIMEOUT = 30  # seconds; a boot takes less than one
 
 Boot = Callable[..., str]
@@ -61,6 +62,15 @@ def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
     return build_and_boot
 
 
+def special(number: int) -> str:
+    """C function special_NUMBER() that reads a special register, some of which clang does not know by name."""
+    rsr = f".byte 0x20, {number}, 0x03"  # rsr a2, NUMBER
+    return (
+        f"\nstatic uint32_t special_{number}(void) {{ uint32_t value; "
+        f'__asm__ volatile("{rsr}\\n\\tmov %0, a2" : "=r"(value) : : "a2"); return value; }}'
+    )
+
+
 def reports(console: str) -> list[str]:
     """The lines about resets, one for each boot."""
     return re.findall(r"^# reset: (.*?)\r?$", console, re.MULTILINE)
@@ -88,10 +98,42 @@ def test_the_cycle_counter_runs_at_the_reported_clock(boot: Boot) -> None:
 @pytest.mark.parametrize(("baud", "divider"), [(115200, "007002b6"), (921600, "00d00056")])
 def test_the_console_keeps_its_rate_at_the_new_clock(boot: Boot, baud: int, divider: str) -> None:
     """80 MHz over the divider, whole part and sixteenths: within 0.1 % of the rate."""
-    console = boot('print_hex(UART0_CLKDIV); print_text(" divider\\n"); return 0;', divider, REGISTERS, baud=baud)
+    console = boot(
+        'print_hex(read_register(UART0_CLKDIV)); print_text(" divider\\n"); return 0;', divider, REGISTERS, baud=baud
+    )
     assert f"\n{divider} divider\n" in console
     sixteenths = (int(divider, 16) & 0xFFFFF) * 16 + (int(divider, 16) >> 20)
     assert 80e6 * 16 / sixteenths == pytest.approx(baud, rel=1e-3)
+
+
+def test_the_chip_holds_what_the_recorder_saw_written(boot: Boot) -> None:
+    """Registers that the emulator keeps, read back while the program runs; tests/test_esp32_bus.py has the sources."""
+    expected = {
+        "read_register(0x3FF0003C)": 2,  # CPU_PER_CONF: 240 MHz
+        "read_register(0x3FF48070) >> 27 & 3": 1,  # SOC_CLK_SEL: PLL
+        "read_register(0x3FF4804C)": 0,  # STORE0
+        "read_register(0x3FF5F048)": 1 << 31 | 1 << 29 | 1 << 21,  # WDTCONFIG0
+        "read_register(0x3FF5F04C) >> 16": 40000,  # WDTCONFIG1
+        "read_register(0x3FF5F050)": 10000,  # WDTCONFIG2
+        "read_register(0x3FF5F064)": 0,  # WDTWPROTECT: locked
+        "read_register(0x3FF5F098)": 1 << 2,  # INT_ENA
+        "read_register(0x3FF00144)": 23,  # TG_WDT_LEVEL_INT_MAP
+        "special_228()": 1 << 23,  # INTENABLE
+        "special_97()": 0,  # MEMCTL
+        "special_224()": 1,  # CPENABLE
+        "read_register(0x3FF00044) >> 4 & 1": 0,  # CACHE_MASK_DROM0
+        "read_register(0x3FF10000)": 8,  # first page of the data set: 0x80000 / 64 KB
+        "read_register(0x3FF10000 + 4 * 55)": 63,  # last page of flash
+        "read_register(0x3FF10000 + 4 * 56)": 0x100,  # invalid
+    }
+    body = "".join(f'print_hex({expression}); print_text(" ");\n' for expression in expected)
+    console = boot(
+        f'{body} print_text("held\\n"); return 0;',
+        until=f"{next(iter(expected.values())):08x} ",
+        before=REGISTERS + "".join(special(number) for number in (97, 224, 228)),
+    )
+    words = re.search(r"^((?:[0-9a-f]{8} )+)held$", console, re.MULTILINE)[1].split()
+    assert dict(zip(expected, (int(word, 16) for word in words), strict=True)) == expected
 
 
 def test_the_data_set_is_mapped_from_flash(boot: Boot) -> None:
@@ -122,9 +164,26 @@ def test_a_stack_overflow_is_caught(boot: Boot) -> None:
     assert "panic'ed (Stack overflow)" in boot("return deep(1000);", until="Backtrace:", before=deep)
 
 
-def test_a_hang_is_ended_by_the_watchdog_and_the_next_boot_says_so(boot: Boot) -> None:
-    console = boot("for (;;) {}", until="# reset: watchdog")
+def test_a_hang_is_a_panic_that_says_where_and_the_next_boot_says_so(boot: Boot, tmp_path: Path) -> None:
+    console = boot("endless(); return 0;", until="# reset: watchdog", before=ENDLESS)
+    assert "panic'ed (the program hung)" in console
+    decoder = Decoder(tmp_path / "program.elf")
+    explained = [place for line in console.splitlines() for place in decoder.explain(line)]
+    assert [place.split(": ")[1].split("+")[0] for place in explained[-4:]] == [
+        "endless",
+        "app_main",
+        "board_start",
+        "_start",
+    ]
     assert reports(console) == ["power-on or EN", "watchdog: the program hung"]
+
+
+def test_a_hang_where_windows_are_saved_is_caught_too(boot: Boot) -> None:
+    """A program that runs over all windows and back again: the interrupt waits for the handlers of that."""
+    deep = "static __attribute__((noinline)) int deep(volatile int n) { return n == 0 ? 0 : deep(n - 1) + n; }"
+    console = boot("for (;;) { deep(12); }", until="# reset: watchdog", before=deep)
+    assert "panic'ed (the program hung)" in console
+    assert "|<-CORRUPTED" not in console
 
 
 def test_a_program_that_is_alive_is_left_alone(boot: Boot) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Programs
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
+from mgbuild.firmware.elf import opened
 from mgbuild.plan import toolchain
 from mgbuild.plan.sources import sources
 
@@ -29,6 +31,15 @@ __attribute__((unused)) static void print_result(void) {
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def code_of(elf: Path, function: str) -> bytes:
+    """The machine code of a function."""
+    with opened(elf) as file:
+        symbol = file.get_section_by_name(".symtab").get_symbol_by_name(function)[0]
+        section = file.get_section(symbol["st_shndx"])
+        offset = symbol["st_value"] - section["sh_addr"]
+        return section.data()[offset : offset + symbol["st_size"]]
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Function that builds C (a body of app_main and what stands before it) and assembly, and runs them."""
@@ -38,7 +49,9 @@ def run(tmp_path: Path) -> Run:
     except UserError as error:
         pytest.skip(str(error))
 
-    def build_and_run(body: str, before: str = "", assembly: str = "") -> subprocess.CompletedProcess[str]:
+    def build_and_run(
+        body: str, before: str = "", assembly: str = "", entry: str = "_start"
+    ) -> subprocess.CompletedProcess[str]:
         program, extra = tmp_path / "program.c", tmp_path / "extra.S"
         program.write_text(f"{PRELUDE}\n{before}\nint app_main(void) {{\n{body}\n}}\n")
         extra.write_text(assembly)
@@ -50,7 +63,7 @@ def run(tmp_path: Path) -> Run:
             subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
             objects.append(part)
         elf, dataset = tmp_path / "program.elf", tmp_path / "dataset.bin"
-        subprocess.run([*llvm.link, "-T", "linker/sim.ld", "-o", elf, *objects], check=True)
+        subprocess.run([*llvm.link, "-T", "linker/sim.ld", "-e", entry, "-o", elf, *objects], check=True)
         dataset.write_bytes(b"\x78\x56\x34\x12")
         return emulator.capture(elf, dataset, 20)
 
@@ -110,6 +123,83 @@ def test_start_up_zeroes_bss_and_keeps_data(run: Run) -> None:
         "void _start(void); static volatile uint32_t zeros[1000]; static volatile uint32_t starts = 1;",
     )
     assert done.stdout == "00000001\n00000002\n"
+
+
+# A loader that leaves the core as no loader should: FPU rounding towards zero with every flag up, another window,
+# interrupts let through.
+HOSTILE_LOADER = """
+    .section .text.hostile_loader, "ax"
+    .literal_position
+    .balign 4
+    .global hostile_loader
+    .type hostile_loader, @function
+hostile_loader:
+    movi a2, 1
+    wsr.cpenable a2
+    rsync
+    wur.fcr a2
+    movi a2, 0xF80
+    wur.fsr a2
+    movi a2, -1
+    wsr.intenable a2
+    rotw 3
+    movi a2, _start
+    jx a2
+    .size hostile_loader, . - hostile_loader
+
+    .section .text.special, "ax"
+    .balign 4
+    .global fpu
+    .type fpu, @function
+fpu:
+    entry a1, 16
+    rur.fcr a2
+    rur.fsr a3
+    or a2, a2, a3
+    retw
+    .size fpu, . - fpu
+    .balign 4
+    .global intenable
+    .type intenable, @function
+intenable:
+    entry a1, 16
+    rsr.intenable a2
+    retw
+    .size intenable, . - intenable
+"""
+
+
+WSR_MEMCTL_A0, ISYNC, LOOPS = b"\x00\x61\x13", b"\x00\x20\x00", 0x76  # ISA reference manual; MEMCTL is register 97
+
+
+@pytest.mark.parametrize("program", ["esp32", "sim"])
+def test_the_loop_buffer_is_off_before_the_first_loop(program: str, programs: Programs) -> None:
+    """ESP-IDF: bootloader_esp32.c, XCHAL_ERRATUM_572. No emulator has that buffer, so the code itself is read."""
+    elf = programs.esp32() / "firmware.elf" if program == "esp32" else programs.sim()[0]
+    start = code_of(elf, "_start")
+    written = start.index(WSR_MEMCTL_A0)
+    assert start[written + 3 :].startswith(ISYNC)
+    zero = max(start.rfind(movi_0, 0, written) for movi_0 in (b"\x02\xa0\x00", b"\x0c\x00"))
+    assert zero >= 0
+    assert b"\x02\xa0" not in start[zero + 3 : written], "a0 holds something else by then"
+    assert start.index(LOOPS) > written
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("fpu()", 0),
+        ("intenable()", 0),
+    ],
+)
+def test_start_up_relies_on_nothing_that_the_loader_left(what: str, value: int, run: Run) -> None:
+    done = run(
+        f"result = {what}; print_result(); return 0;",
+        "uint32_t fpu(void), intenable(void);",
+        HOSTILE_LOADER,
+        entry="hostile_loader",
+    )
+    assert int(done.stdout, 16) == value
 
 
 def test_text_longer_than_a_page_arrives_whole(run: Run) -> None:

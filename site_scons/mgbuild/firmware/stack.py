@@ -12,7 +12,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from mgbuild.errors import UserError
-from mgbuild.firmware.elf import opened
+from mgbuild.firmware.elf import absolute_symbols, opened
 
 # Below the stack pointer of the function that is called last, for the registers a0 to a3 of its caller.
 SAVE_AREA = 16
@@ -38,7 +38,7 @@ INDIRECT: dict[str, tuple[str, ...]] = {}
 ROOT, PANIC_ROOT = "_start", "panic_entry"
 GUARD = 64
 MARGIN = 64  # beyond the bound, for the chain of calls that nobody thought of
-PANIC_STACK = 1024  # linker/esp32.ld: panic_registers
+PANIC_STACK_SYMBOL = "panic_stack_size"  # linker/esp32.ld
 
 _NARROW = range(0x8, 0xE)  # first nibbles of two-byte instructions
 _STACK_POINTER = 1
@@ -87,8 +87,9 @@ def size(elf: Path, output: Path, flags: Path, for_linker: Callable[[str], list[
     Raises UserError as `bound`, or when a panic needs more stack than it has.
     """
     program, panic = bound(elf, ROOT, INDIRECT), bound(elf, PANIC_ROOT, INDIRECT)
-    if panic.bytes > PANIC_STACK:
-        raise UserError(f"a panic can use {panic.bytes:,} bytes of stack and has {PANIC_STACK:,}: {panic}")
+    panic_stack = absolute_symbols(elf)[PANIC_STACK_SYMBOL]
+    if panic.bytes > panic_stack:
+        raise UserError(f"a panic can use {panic.bytes:,} bytes of stack and has {panic_stack:,}: {panic}")
     stack_size = -(-(program.bytes + GUARD + MARGIN) // 16) * 16
     flags.write_text("\n".join(for_linker(f"--defsym=stack_size={stack_size}")) + "\n")
     report = {

@@ -7,12 +7,14 @@
 #include "board/esp32/dataset.h"
 #include "board/esp32/registers.h"
 #include "board/esp32/watchdog.h"
+#include "board/xtensa/core.h"
 #include "board/xtensa/panic.h"
 #include "generated/version.h"
 #include "text/print.h"
 
-// Left in registers that a reset keeps.
-enum { RUNNING = 0x524E4E47, PANICKED = 0x50414E43 };
+// Left before a software reset, in a register that it keeps. So does a reset by the ROM's watchdog, should that find the start
+// too slow.
+enum { PANICKED = 0x50414E43, HUNG = 0x48554E47 };
 
 enum { PANIC_DELAY_US = 3000000 };
 
@@ -22,24 +24,44 @@ void rom_software_reset(void);
 
 // Silicon revision, 0 to 3, from the three bits that newer chips set one after the other.
 static uint32_t revision(void) {
-    uint32_t value = 0;
-    value += (EFUSE_BLK0_RDATA3 & EFUSE_CHIP_VER_REV1) != 0;
-    value += (EFUSE_BLK0_RDATA5 & EFUSE_CHIP_VER_REV2) != 0;
-    value += (SYSCON_DATE & SYSCON_DATE_REV3) != 0;
-    return value;
+    if ((read_register(EFUSE_BLK0_RDATA3) & EFUSE_CHIP_VER_REV1) == 0) {
+        return 0;
+    }
+    if ((read_register(EFUSE_BLK0_RDATA5) & EFUSE_CHIP_VER_REV2) == 0) {
+        return 1;
+    }
+    return (read_register(SYSCON_DATE) & SYSCON_DATE_REV3) == 0 ? 2 : 3;
+}
+
+// A supply below 2.43 V resets the chip, as ESP-IDF sets it (brownout.c). Not on revision 0, which does not start again after
+// such a reset (errata RES-3.4).
+static void watch_supply(void) {
+    if (revision() == 0) {
+        return;
+    }
+    const uint32_t settings = RTC_CNTL_BROWN_OUT_CLOSE_FLASH_ENA | RTC_CNTL_BROWN_OUT_PD_RF_ENA | RTC_CNTL_BROWN_OUT_RST_WAIT |
+                              RTC_CNTL_BROWN_OUT_RST_ENA | RTC_CNTL_DBROWN_OUT_THRES_2V43;
+    write_register(RTC_CNTL_BROWN_OUT, settings);
+    write_register(RTC_CNTL_BROWN_OUT, settings | RTC_CNTL_BROWN_OUT_ENA);
 }
 
 static const char *reset_reason(uint32_t cause, uint32_t stored) {
+    if (stored == PANICKED) {
+        return "after a panic";
+    }
+    if (stored == HUNG) {
+        return "watchdog: the program hung";
+    }
     switch (cause) {
     case 0x01:
         return "power-on or EN";
     case 0x03:
     case 0x0C:
-        return stored == PANICKED ? "after a panic" : "software";
+        return "software";
     case 0x07:
     case 0x08:
     case 0x0B:
-        return stored == RUNNING ? "watchdog: the program hung" : "watchdog";
+        return "watchdog";
     case 0x09:
     case 0x0D:
     case 0x10:
@@ -59,18 +81,20 @@ static void report(void) {
     print_text(" MHz, CPU ");
     print_unsigned(clock.cpu_mhz, 1);
     print_text(" MHz\n# reset: ");
-    print_text(reset_reason(RTC_CNTL_RESET_CAUSE_PROCPU(RTC_CNTL_RESET_STATE), RTC_CNTL_STORE0));
+    const uint32_t cause = RTC_CNTL_RESET_CAUSE_PROCPU(read_register(RTC_CNTL_RESET_STATE));
+    print_text(reset_reason(cause, read_register(RTC_CNTL_STORE0)));
     print_text("\n");
+    write_register(RTC_CNTL_STORE0, 0);
 }
 
 _Noreturn void board_start(void) {
     watchdogs_stop();
+    watch_supply();
     console_drain();
     clock = clock_start();
     console_start();
     report();
     dataset_map();
-    RTC_CNTL_STORE0 = RUNNING;
     watchdog_start();
     board_exit(app_main());
 }
@@ -79,11 +103,7 @@ void board_alive(void) { watchdog_feed(); }
 
 bool board_is_interactive(void) { return true; }
 
-uint32_t board_cycles(void) {
-    uint32_t cycles;
-    __asm__ volatile("rsr %0, ccount" : "=r"(cycles));
-    return cycles;
-}
+uint32_t board_cycles(void) { return core_cycles(); }
 
 uint32_t board_cycles_per_millisecond(void) { return 1000 * clock.cpu_mhz; }
 
@@ -91,14 +111,13 @@ _Noreturn void board_exit(int status) {
     (void)status; // nobody is there to take it
     console_drain();
     watchdogs_stop();
-    for (;;) {
-        __asm__ volatile("waiti 15");
-    }
+    core_halt();
 }
 
-_Noreturn void board_panicked(void) {
+_Noreturn void board_panicked(uint32_t event) {
+    watchdog_feed(); // for the time that this takes
     print_text("\nRebooting...\n");
-    RTC_CNTL_STORE0 = PANICKED;
+    write_register(RTC_CNTL_STORE0, event == PANIC_WATCHDOG ? HUNG : PANICKED);
     clock_wait_us(PANIC_DELAY_US);
     console_drain();
     watchdogs_stop();

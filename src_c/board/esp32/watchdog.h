@@ -7,7 +7,8 @@
 // Stops the watchdogs that the ROM leaves running, which would reset the chip within a second, and our own.
 void watchdogs_stop(void);
 
-// From now on the chip is reset when watchdog_feed() is not called for WATCHDOG_SECONDS. APB must run at APB_MHZ.
+// From now on the program panics when watchdog_feed() is not called for WATCHDOG_SECONDS; the chip is reset after twice that.
+// APB must run at APB_MHZ.
 void watchdog_start(void);
 
 void watchdog_feed(void);

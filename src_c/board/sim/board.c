@@ -44,6 +44,7 @@ _Noreturn void board_exit(int status) {
     }
 }
 
-_Noreturn void board_panicked(void) {
+_Noreturn void board_panicked(uint32_t event) {
+    (void)event;
     board_exit(PANIC_STATUS);
 }

@@ -67,6 +67,8 @@ static const char *name_of(uint32_t event, const struct panic_special *special) 
         return "Double exception";
     case PANIC_EXCEPTION:
         return *state.reason != '\0' ? state.reason : name_of_exception(special->exccause);
+    case PANIC_WATCHDOG:
+        return "the program hung";
     case PANIC_DEBUG:
         return special->debugcause & DEBUGCAUSE_DB ? "Stack overflow" : "Debug exception";
     default:
@@ -124,7 +126,7 @@ static void print_backtrace(uint32_t pc, const uint32_t *registers, uint32_t win
 _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, const struct panic_special *special,
                      uint32_t windowbase) {
     if (state.panicking) {
-        board_panicked();
+        board_panicked(event);
     }
     state.panicking = true;
 
@@ -157,7 +159,7 @@ _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, con
     print_register("LCOUNT", special->lcount);
     print_text("\n");
     print_backtrace(pc, registers, windows, windowbase, special->windowstart, window);
-    board_panicked();
+    board_panicked(event);
 }
 
 _Noreturn void board_abort(const char *reason) {

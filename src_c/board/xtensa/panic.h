@@ -8,7 +8,7 @@
 #define PANIC_STATUS 70
 
 // Events 2 to 7 are interrupts of that level, 6 being the debug exception.
-enum panic_event { PANIC_DOUBLE_EXCEPTION = 0, PANIC_EXCEPTION = 1, PANIC_DEBUG = 6 };
+enum panic_event { PANIC_DOUBLE_EXCEPTION = 0, PANIC_EXCEPTION = 1, PANIC_WATCHDOG = 3, PANIC_DEBUG = 6 };
 
 // Special registers as they were, in the order in which panic_entry.S stores them.
 struct panic_special {
@@ -21,6 +21,6 @@ _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, con
                      uint32_t windowbase);
 
 // What each board does after a panic has been printed.
-_Noreturn void board_panicked(void);
+_Noreturn void board_panicked(uint32_t event);
 
 #endif

@@ -66,7 +66,7 @@ panic_entry:
     movi    a3, 1
     sll     a3, a3
     wsr.windowstart a3
-    rsync
+    isync
     mov     a10, a0
     mov     a9, a2
     movi    a8, panic_registers

@@ -16,13 +16,15 @@ _start:
     movi    a0, 0
     wsr.windowbase a0
     rsync
+    wsr.memctl a0           // the ROM turns the loop buffer on, ESP-IDF off again: rare illegal instructions (erratum 572)
+    isync
     movi    a0, 1
     wsr.windowstart a0
     wsr.cpenable a0
     movi    a0, 0
     wsr.intenable a0
     wsr.lcount a0
-    rsync
+    isync
     wur.fcr a0
     wur.fsr a0
     movi    a0, vectors_start
@@ -31,6 +33,7 @@ _start:
     wsr.dbreaka0 a0
     movi    a0, DBREAKC_STORE_64_BYTES
     wsr.dbreakc0 a0
+    isync
     movi    a1, stack_top
     movi    a0, PS_WOE | PS_UM      // before the loop too: in exception mode, loops do not go round
     wsr.ps  a0

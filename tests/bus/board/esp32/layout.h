@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// In place of src_c/board/esp32/layout.h: what linker/esp32.ld says, for a build that it does not link.
+#ifndef ESP32_LAYOUT_H
+#define ESP32_LAYOUT_H
+
+#define dataset_start ((const char *)0x3F400000)
+#define dataset_end ((const char *)0x3F780000)
+#define flash_capacity ((const char *)0x400000)
+#define flash_dataset ((const char *)0x80000)
+#define flash_dataset_end ((const char *)0x400000)
+#define flash_page ((const char *)0x10000)
+
+#endif
