@@ -19,6 +19,8 @@ from typing import Any
 import hypothesis
 import pytest
 from mgbuild.emulated import emulator
+from mgbuild.errors import UserError
+from mgbuild.plan import toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test process builds at once
@@ -29,6 +31,7 @@ hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
 Completed = subprocess.CompletedProcess[str]
+Link = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -187,3 +190,27 @@ def _locked(path: Path) -> Iterator[Any]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Link:
+    """Function from functions (name and body in assembly, instructions parted by ";") to a linked ELF."""
+    try:
+        llvm = toolchain.find_xtensa("llvm")
+    except UserError as error:
+        pytest.skip(str(error))
+
+    def build(**functions: str) -> Path:
+        source, part, elf = (tmp_path / f"program.{suffix}" for suffix in ("s", "o", "elf"))
+        text = '.section .text, "ax"\n.literal_position\n'
+        for name, body in functions.items():
+            instructions = "\n".join(body.split(";"))
+            text += f".balign 4\n.global {name}\n"
+            text += f".type {name}, @function\n{name}:\n{instructions}\n.size {name}, . - {name}\n"
+        source.write_text(text)
+        subprocess.run([*llvm.assemble, "-o", part, source], check=True)
+        words = [*llvm.link, "--no-gc-sections", "-e", next(iter(functions)), "-T", "linker/sim.ld", "-o", elf, part]
+        subprocess.run(words, check=True)
+        return elf
+
+    return build

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from conftest import ROOT
 from mgbuild.emulated import emulator
+from mgbuild.firmware.machine_code import MachineCode
 
 KERNELS = re.findall(r"^KERNEL\((\w+)\)$", (ROOT / "src_c/kernel_runner/kernels.inc").read_text(), re.MULTILINE)
 ARGUMENTS = 6
@@ -56,8 +57,11 @@ def run_host(library: ctypes.CDLL, call: Call) -> list[np.ndarray]:
     return arrays
 
 
-def run_core(runner: Path, calls: Sequence[Call], folder: Path) -> list[list[np.ndarray]]:
-    """Carry out calls on the emulated core, in one run; returns each call's arrays as the kernel left them."""
+def run_core(runner: Path, calls: Sequence[Call], folder: Path, *flags: str) -> list[list[np.ndarray]]:
+    """Carry out calls on the emulated core, in one run; returns each call's arrays as the kernel left them.
+
+    flags: more for the emulator.
+    """
     words = [struct.pack("<I", len(calls))]
     for call in calls:
         words.append(struct.pack("<I", KERNELS.index(call.kernel)))
@@ -72,7 +76,7 @@ def run_core(runner: Path, calls: Sequence[Call], folder: Path) -> list[list[np.
     (folder / "calls.bin").write_bytes(b"".join(words))
     (folder / "results.bin").unlink(missing_ok=True)
     result = subprocess.run(
-        emulator.command(emulator.find(), runner),
+        [*emulator.command(emulator.find(), runner), *flags],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -92,3 +96,21 @@ def run_core(runner: Path, calls: Sequence[Call], folder: Path) -> list[list[np.
             offset += array.nbytes
         results.append(arrays)
     return results
+
+
+def count_instructions(plugin: Path, runner: Path, call: Call, folder: Path) -> int:
+    """Instructions that one call of a kernel takes on the emulated core, exactly."""
+    code = MachineCode(runner)
+    [start] = [function.start for function in code.functions.values() if function.name == call.kernel]
+    output = folder / "pairs"
+    run_core(runner, [call], folder, "-plugin", f"{plugin},out={output},phase={start:x}")
+    count = 0
+    for line in output.read_text().splitlines():
+        phase, _, *_, first, last, times = line.split()
+        if phase == "0":
+            address, length = int(first, 16), 1
+            while address != int(last, 16):
+                address = code.instruction(address).end
+                length += 1
+            count += length * int(times)
+    return count

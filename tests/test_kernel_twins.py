@@ -1,7 +1,8 @@
 """Every twin of the plain kernels, which define the bits, against them: equal bits, no tolerance."""
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from conftest import ROOT, Programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels import KERNELS, Call, matmul_shape, rmsnorm_shape, run_core, run_host
+from kernels import KERNELS, Call, count_instructions, matmul_shape, rmsnorm_shape, run_core, run_host
 
 # One example is a batch of calls of one kernel, for the emulator takes longer to start than a kernel to run.
 BATCH = 25
@@ -32,7 +33,7 @@ def sparse(rng: Draw, *size: int) -> np.ndarray:
 
 
 def size(rng: Draw) -> int:
-    """Sizes of the model, of the tiles and around them; 67 is more than the sparse products take at once."""
+    """Sizes of the model, of the tiles and around them."""
     return int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16, 17, 27, 31, 48, 64, 67]))
 
 
@@ -40,8 +41,7 @@ def stride(rng: Draw, length: int) -> int:
     return length + int(rng.choice([0, 0, 1, 5]))
 
 
-def product(kernel: str, rng: Draw) -> Call:
-    rows, columns, depth = size(rng), size(rng), size(rng)
+def product(kernel: str, rng: Draw, rows: int, columns: int, depth: int) -> Call:
     sy = stride(rng, columns)
     fill = sparse if "sparse" in kernel else values
     y = values(rng, rows, sy)
@@ -56,8 +56,7 @@ def product(kernel: str, rng: Draw) -> Call:
     return Call(kernel, [y, fill(rng, rows, sx), w, *mask, rows, matmul_shape(columns, depth, sy, sx, sw)])
 
 
-def triangle(kernel: str, rng: Draw) -> Call:
-    positions, head = int(rng.integers(1, 17)), int(rng.choice([1, 2, 3, 4, 4, 4, 5, 8, 9, 16]))
+def triangle(kernel: str, rng: Draw, positions: int, head: int) -> Call:
     first = int(rng.integers(0, positions))
     scores, a, b = stride(rng, positions), stride(rng, head), stride(rng, head)
     square = values(rng, positions, scores)
@@ -68,8 +67,7 @@ def triangle(kernel: str, rng: Draw) -> Call:
     return Call(kernel, [other, square, w, *span, matmul_shape(head, 0, a, scores, b)])
 
 
-def adam(kernel: str, rng: Draw) -> Call:
-    n = size(rng)
+def adam(kernel: str, rng: Draw, n: int) -> Call:
     g = np.where(rng.random(n) < 0.3, 0, rng.normal(size=n) * 10.0 ** rng.integers(-14, 3)).astype(np.float32)
     second = np.where(rng.random(n) < 0.3, 0, np.abs(rng.normal(size=n)) * 10.0 ** rng.integers(-24, 3))
     rate, epsilon = 10.0 ** rng.uniform(-6, -1), 10.0 ** rng.uniform(-9, -5)
@@ -77,8 +75,7 @@ def adam(kernel: str, rng: Draw) -> Call:
     return Call(kernel, [values(rng, n), values(rng, n), second.astype(np.float32), g, n, step])
 
 
-def elementwise(kernel: str, rng: Draw) -> Call:
-    n = size(rng)
+def elementwise(kernel: str, rng: Draw, n: int) -> Call:
     x, y = values(rng, n + 2), values(rng, n + 2)
     scale, weight = np.float32(rng.uniform(0.05, 4)), np.float32(rng.uniform(0.01, 20))
     arguments = {
@@ -91,8 +88,7 @@ def elementwise(kernel: str, rng: Draw) -> Call:
     return Call(kernel, arguments[kernel])
 
 
-def norm(kernel: str, rng: Draw) -> Call:
-    rows, width = size(rng), size(rng)
+def norm(kernel: str, rng: Draw, rows: int, width: int) -> Call:
     x, y, dy = (values(rng, rows, width) for _ in range(3))
     scale = np.abs(values(rng, rows))
     if kernel == "rmsnorm":
@@ -100,9 +96,34 @@ def norm(kernel: str, rng: Draw) -> Call:
     return Call(kernel, [x, dy, y, scale, rows, rmsnorm_shape(width)])
 
 
-def draw_call(kernel: str, rng: Draw) -> Call:
-    families = {"matmul": product, "causal": triangle, "adam": adam, "rmsnorm": norm}
-    return families.get(kernel.split("_")[0], elementwise)(kernel, rng)
+FAMILIES = {"matmul": product, "causal": triangle, "adam": adam, "rmsnorm": norm}
+
+
+def draw_call(kernel: str, rng: Draw, sizes: Iterable[int] = ()) -> Call:
+    """A call of a kernel of these sizes, in the order in which its family takes them; of random ones by default."""
+    family = kernel.split("_")[0]
+    if not sizes:
+        heads = [1, 2, 3, 4, 4, 4, 5, 8, 9, 16]
+        random = {
+            "matmul": [size(rng), size(rng), size(rng)],
+            "causal": [int(rng.integers(1, 17)), int(rng.choice(heads))],
+            "rmsnorm": [size(rng), size(rng)],
+        }
+        sizes = random.get(family, [size(rng)])
+    return FAMILIES.get(family, elementwise)(kernel, rng, *sizes)
+
+
+# Sizes at which a tile, a group, a row or a single element is the last, in every combination; and sums longer than what
+# the sparse products take at once, 64 steps.
+SMALL_SIZES = {
+    "matmul": [
+        *itertools.product(range(1, 13), range(1, 14), (1, 2, 3, 4, 5, 9)),
+        *itertools.product((1, 3), (9,), (63, 64, 65, 68, 127, 128, 129, 200)),
+    ],
+    "causal": [*itertools.product(range(1, 10), range(1, 10))],
+    "rmsnorm": [*itertools.product(range(1, 4), range(1, 18))],
+}
+SMALL_LENGTHS = [(n,) for n in range(1, 34)]
 
 
 def assert_equal_bits(call: Call, twin: list[np.ndarray], plain: list[np.ndarray]) -> None:
@@ -145,6 +166,62 @@ def test_equal_bits(kernel: str, twin: str, twins: dict[str, Twin], programs: Pr
     check()
 
 
+@pytest.mark.parametrize("twin", ["host", "asm"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_equal_bits_at_every_small_size(kernel: str, twin: str, twins: dict[str, Twin], programs: Programs) -> None:
+    sizes = SMALL_SIZES.get(kernel.split("_")[0], SMALL_LENGTHS)
+    calls = [draw_call(kernel, np.random.default_rng([2, *one]), one) for one in sizes]
+    for call, arrays in zip(calls, twins[twin](calls), strict=True):
+        assert_equal_bits(call, arrays, run_host(programs.load_plain(), call))
+
+
+def test_adam_on_every_magnitude_of_the_moments(twins: dict[str, Twin], programs: Programs) -> None:
+    """Both formulas and the border between them, at so many moments that every rounding matters somewhere."""
+    rng = np.random.default_rng(5)
+    n, epsilon = 30_000, 1e-8
+    second = (10.0 ** rng.uniform(-24, -4, n)).astype(np.float32)
+    border = np.float32((1e4 * epsilon) ** 2)
+    second[:100] = (border.view(np.int32) + np.arange(-50, 50, dtype=np.int32)).view(np.float32)
+    first, zeros = (rng.normal(size=n) * np.sqrt(second)).astype(np.float32), np.zeros(n, np.float32)
+    step = np.float32([1, 0.854, 0.01, epsilon, 0.694 * 0.01, 1.785 * epsilon, border])
+    call = Call("adam_update", [zeros, first, second, zeros, n, step])
+    assert_equal_bits(call, twins["asm"]([call])[0], run_host(programs.load_plain(), call))
+
+
+def test_constants_of_the_assembly_are_those_of_the_definition() -> None:
+    """Bit for bit, but for the sign: an error in the last place would show in few results."""
+    definition = (ROOT / "src_c/math/math32.h").read_text() + (ROOT / "src_c/kernels/kernels.h").read_text()
+    numbers = re.findall(r"-?\b(0x[0-9a-f.]+p[-+]?\d+|\d[\d.]*(?:e-?\d+)?)f\b", definition)
+    floats = np.float32([float.fromhex(number) if "x" in number else float(number) for number in numbers])
+    defined = {int(bits) & 0x7FFFFFFF for bits in floats.view(np.uint32)}
+    defined |= {int(bits, 16) for bits in re.findall(r"\b(0x[0-9a-f]{8})u\b", definition)}
+    folder = ROOT / "src_c/kernels/xtensa"
+    assembly = "".join(path.read_text() for path in folder.iterdir())
+    used = {int(bits, 16) & 0x7FFFFFFF for bits in re.findall(r"\b0x[0-9a-f]{8}\b", assembly)}
+    assert len(used) >= 15
+    assert used <= defined
+
+
 def test_every_declared_kernel_is_in_the_runner() -> None:
     header = (ROOT / "src_c/kernels/kernels.h").read_text()
     assert sorted(re.findall(r"^void (\w+)\(", header, re.MULTILINE)) == sorted(KERNELS)
+
+
+def test_no_number_of_rows_is_dearer_than_two_calls_that_share_them(programs: Programs, tmp_path: Path) -> None:
+    """Rows go in tiles of 4 and 3 as long as that lasts, for a single row takes a third more for each product.
+
+    Twelve columns suit both.
+    """
+    runner, plugin = programs.kernel_runner(kernels="asm"), programs.profile_plugin()
+    rng = np.random.default_rng(1)
+    columns, depth = 12, 16
+
+    def cost(kernel: str, rows: int) -> int:
+        y, x, w = (values(rng, a, b) for a, b in ((rows, columns), (rows, depth), (depth, columns)))
+        call = Call(kernel, [y, x, w, rows, matmul_shape(columns, depth, columns, depth, columns)])
+        return count_instructions(plugin, runner, call, tmp_path)
+
+    for kernel in ("matmul_nt", "matmul_nn"):
+        costs = [0, *(cost(kernel, rows) for rows in range(1, 17))]
+        for rows in range(2, 17):
+            assert costs[rows] <= min(costs[part] + costs[rows - part] for part in range(1, rows)), (kernel, rows)

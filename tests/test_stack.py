@@ -3,11 +3,11 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Programs
+from conftest import Link, Programs
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.firmware import stack
@@ -16,32 +16,6 @@ from mgbuild.plan import toolchain
 from mgbuild.plan.sources import sources
 
 SAVED = 16  # below the last function
-
-Link = Callable[..., Path]
-
-
-@pytest.fixture
-def link(tmp_path: Path) -> Link:
-    """Function from functions (name and body in assembly) to a linked ELF."""
-    try:
-        llvm = toolchain.find_xtensa("llvm")
-    except UserError as error:
-        pytest.skip(str(error))
-
-    def build(**functions: str) -> Path:
-        source, part, elf = (tmp_path / f"program.{suffix}" for suffix in ("s", "o", "elf"))
-        text = '.section .text, "ax"\n.literal_position\n'
-        for name, body in functions.items():
-            instructions = "\n".join(body.split(";"))
-            text += f".balign 4\n.global {name}\n"
-            text += f".type {name}, @function\n{name}:\n{instructions}\n.size {name}, . - {name}\n"
-        source.write_text(text)
-        subprocess.run([*llvm.assemble, "-o", part, source], check=True)
-        words = [*llvm.link, "--no-gc-sections", "-e", next(iter(functions)), "-T", "linker/sim.ld", "-o", elf, part]
-        subprocess.run(words, check=True)
-        return elf
-
-    return build
 
 
 def leaf(frame: int) -> str:

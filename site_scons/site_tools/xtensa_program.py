@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mgbuild.errors import reporting
+from mgbuild.firmware import listing
 from mgbuild.plan.sources import product
 from SCons.Script import Action, Builder
 from SCons.Script.SConscript import SConsEnvironment
@@ -15,24 +16,48 @@ def _builder(command: str, message: str, *further: Callable) -> Callable:
     return Builder(action=action, source_scanner=SourceFileScanner, single_source=True)
 
 
-def _without_unwinding(target: list, source: list, env: SConsEnvironment) -> None:
-    """Drop the directives for unwinding, whose register names llvm-mc does not know; lines for debuggers stay."""
-    listing = Path(str(target[0]))
-    lines = listing.read_bytes().splitlines(keepends=True)
-    listing.write_bytes(b"".join(line for line in lines if not line.startswith(b"\t.cfi_")))
+def _finishing(*steps: Callable) -> Callable:
+    """Action that rewrites the assembly text just made, a function of lines after another."""
+
+    def execute(target: list, source: list, env: SConsEnvironment) -> None:
+        path = Path(str(target[0]))
+        lines = path.read_text(encoding="latin-1").split("\n")  # strings may hold any bytes
+        for step in steps:
+            lines = step(lines)
+        path.write_text("\n".join(lines), encoding="latin-1")
+
+    return execute
+
+
+def _check_loops(target: list, source: list, env: SConsEnvironment) -> None:
+    from mgbuild.firmware import loops  # here, so that building for the host takes no package but SCons
+
+    loops.check(Path(str(target[0])))
 
 
 _COMPILE = _builder("$XTENSA_COMPILE $_CPPINCFLAGS -c -o $TARGET $SOURCE", "compile $SOURCE")
-_TO_ASSEMBLY = {
-    ".c": _builder("$XTENSA_COMPILE -g $_CPPINCFLAGS -o $TARGET $SOURCE", "compile $SOURCE", _without_unwinding),
-    ".S": _builder("$XTENSA_PREPROCESS $_CPPINCFLAGS -o $TARGET $SOURCE", "preprocess $SOURCE"),
+_PREPROCESS = _builder("$XTENSA_PREPROCESS $_CPPINCFLAGS -o $TARGET $SOURCE", "preprocess $SOURCE")
+_LIST = {
+    ".c": _builder(
+        "$XTENSA_COMPILE -g $_CPPINCFLAGS -o $TARGET $SOURCE",
+        "compile $SOURCE",
+        _finishing(listing.finish),
+    ),
+    ".S": _builder(
+        "$XTENSA_EXPAND -o $TARGET $SOURCE",
+        "expand $SOURCE",
+        _finishing(listing.without_macros, listing.finish),
+    ),
 }
 _ASSEMBLE = {
     ".c": _builder("$XTENSA_ASSEMBLE -o $TARGET $SOURCE", "assemble $SOURCE"),
     ".S": _builder("$XTENSA_ASSEMBLE -g -o $TARGET $SOURCE", "assemble $SOURCE"),
 }
 _LINK = Builder(
-    action=Action("$XTENSA_LINK -T $LINKER_SCRIPT $LINK_FLAGS -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET")
+    action=[
+        Action("$XTENSA_LINK -T $LINKER_SCRIPT $LINK_FLAGS -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET"),
+        Action(reporting(_check_loops), None),
+    ]
 )
 
 
@@ -40,8 +65,12 @@ def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
     target = product(folder, source, ".o")
     if env["XTENSA"].name == "esp-idf":
         return _COMPILE(env, target, str(source))
-    listing = _TO_ASSEMBLY[source.suffix](env, product(folder, source, ".s"), str(source))
-    return _ASSEMBLE[source.suffix](env, target, listing)
+    text = str(source)
+    if source.suffix == ".S":
+        text = _PREPROCESS(env, product(folder, source, ".i"), text)
+    text = _LIST[source.suffix](env, product(folder, source, ".s"), text)
+    env.MadeBy(text, "firmware")
+    return _ASSEMBLE[source.suffix](env, target, text)
 
 
 def _program(
@@ -64,6 +93,7 @@ def _program(
         literal.append(env.Literal(f"@{flag_file}"))
     nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, LINK_FLAGS=literal)
     env.Depends(nodes, [env.Glob("#linker/*.ld"), flag_file or []])
+    env.MadeBy(nodes, "firmware")
     return nodes[0]
 
 
@@ -91,7 +121,7 @@ def _sized_program(
 
 
 def generate(env: SConsEnvironment) -> None:
-    for step in ("compile", "preprocess", "assemble", "link", "libraries"):
+    for step in ("compile", "preprocess", "expand", "assemble", "link", "libraries"):
         env[f"XTENSA_{step.upper()}"] = getattr(env["XTENSA"], step, ())
     env.AddMethod(_program, "XtensaProgram")
     env.AddMethod(_sized_program, "SizedProgram")

@@ -8,7 +8,12 @@
 #ifndef KERNELS_H
 #define KERNELS_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/offsets.h"
+
+#define ASSERT_OFFSET(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), "offsets.h")
 
 // Sizes of one matrix product: everything that does not change from call to call.
 struct matmul_shape {
@@ -18,6 +23,11 @@ struct matmul_shape {
     uint32_t x_stride;
     uint32_t w_stride;
 };
+ASSERT_OFFSET(matmul_shape, columns, SHAPE_COLUMNS);
+ASSERT_OFFSET(matmul_shape, depth, SHAPE_DEPTH);
+ASSERT_OFFSET(matmul_shape, y_stride, SHAPE_Y_STRIDE);
+ASSERT_OFFSET(matmul_shape, x_stride, SHAPE_X_STRIDE);
+ASSERT_OFFSET(matmul_shape, w_stride, SHAPE_W_STRIDE);
 
 // Forward product.         y[r][c] = sum over k < depth of x[r][k] * w[c][k]                 r < rows, rows >= 1
 void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
@@ -72,6 +82,8 @@ struct rmsnorm_shape {
     uint32_t width;
     float mean;
 };
+ASSERT_OFFSET(rmsnorm_shape, width, NORM_WIDTH);
+ASSERT_OFFSET(rmsnorm_shape, mean, NORM_MEAN);
 #define RMSNORM_EPSILON 1e-5f
 
 // RMSNorm (microgpt.py rmsnorm): scale[r] = rsqrt32((chain of x * x) * mean + epsilon), y = x * scale. y may be x.
@@ -102,6 +114,12 @@ struct adam_step {
     float lifted_epsilon; // 2 RSQRT_ROOT_E epsilon
     float exact_below;    // second moments under this take the exact formula
 };
+ASSERT_OFFSET(adam_step, first_decay, STEP_FIRST_DECAY);
+ASSERT_OFFSET(adam_step, rate, STEP_RATE);
+ASSERT_OFFSET(adam_step, epsilon, STEP_EPSILON);
+ASSERT_OFFSET(adam_step, scaled_rate, STEP_SCALED_RATE);
+ASSERT_OFFSET(adam_step, lifted_epsilon, STEP_LIFTED_EPSILON);
+ASSERT_OFFSET(adam_step, exact_below, STEP_EXACT_BELOW);
 
 // Adam on length weights with gradient g. Let s be the new second moment, compared with exact_below as an integer, by its bits.
 //   s >= exact_below   w + (((first * scaled_rate) * y) * ((e + A)^2 + B)) * (e + C), last step fused, where y = rsqrt_seed(s),

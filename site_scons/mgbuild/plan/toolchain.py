@@ -1,8 +1,9 @@
 """The compilers: which are installed, their versions, and the flags each needs.
 
 Two paths build the same sources for the ESP32's cores. ESP-IDF's GCC compiles and links in the usual way.
-LLVM takes a detour: clang's own object writer misplaces Xtensa literals, so C goes through assembly text to
-llvm-mc, and as lld does not know the machine, GNU ld for the ESP8266 (same architecture) links.
+LLVM takes a detour: clang's own object writer misplaces Xtensa literals, so C goes through assembly text, which
+firmware/listing.py finishes, to llvm-mc; and as lld does not know the machine, GNU ld for the ESP8266 (same
+architecture) links.
 """
 
 import os
@@ -99,6 +100,11 @@ class Llvm:
     def preprocess(self) -> list[str]:
         """Command from .S to assembly text; -o and the source are to follow."""
         return [self.clang, "--target=xtensa-none-elf", "-x", "assembler-with-cpp", "-E"]
+
+    @property
+    def expand(self) -> list[str]:
+        """Command from assembly text to the same without macros; -o and the source are to follow."""
+        return [self.assembler, "-triple=xtensa", "-mcpu=esp32", "-filetype=asm", "-g"]
 
     @property
     def assemble(self) -> list[str]:

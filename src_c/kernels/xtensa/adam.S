@@ -6,21 +6,15 @@
 //        f0 f5=g, then first  f1 f6=s  f2 f7=y, then e + A  f3 f8=e, then e + C  f4 f9=(e + A)^2 + B, then w  f10 f12=u
 //        f11=first_decay f13=scaled_rate f14=A f15=C     frame: B
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
-// order  two weights side by side, 25 instructions each; constants that a sum starts from are loaded in place of a
-//        move, and the moments are stored where the last two operations would wait
+// order  two weights side by side, 25 instructions each: the first in f0 to f4 and f10, the second in f5 to f9 and f12.
+//        Constants that a sum starts from are loaded in place of a move, and the moments are stored where the last two
+//        operations would wait
 #include "kernels/xtensa/kernel.h"
-
-#define STEP_FIRST_DECAY 4
-#define STEP_RATE 8
-#define STEP_EPSILON 12
-#define STEP_SCALED_RATE 16
-#define STEP_LIFTED_EPSILON 20
-#define STEP_EXACT_BELOW 24
 
 #define FRAME_B 0
 
     .section .text.adam_update, "ax"
-    .align 4
+    .balign 4
 .Lseed:
     .4byte  RSQRT_SEED_BITS
 .La:
@@ -112,6 +106,7 @@ FUNCTION(adam_update)
     l32i    a10, a7, STEP_EXACT_BELOW
     srli    a12, a6, 1
     loopnez a12, .Lpairs_end
+    // moments: s = second + g g, first = first_decay first + g
     lsi     f1, a4, 0
     lsi     f6, a4, 4
     lsip    f0, a5, 4
@@ -122,6 +117,7 @@ FUNCTION(adam_update)
     madd.s  f6, f5, f5
     madd.s  f0, f4, f11
     madd.s  f5, f9, f11
+    // seed: y from the bits of s, unless one of the two is small
     rfr     a8, f1
     rfr     a9, f6
     bltu    a8, a10, .Lsmall
@@ -132,6 +128,7 @@ FUNCTION(adam_update)
     sub     a9, a11, a9
     wfr     f2, a8
     wfr     f7, a9
+    // e = (lifted_epsilon + s y) y;  u = first scaled_rate y
     lsi     f3, a7, STEP_LIFTED_EPSILON
     lsi     f8, a7, STEP_LIFTED_EPSILON
     madd.s  f3, f1, f2
@@ -142,6 +139,7 @@ FUNCTION(adam_update)
     mul.s   f8, f8, f7
     mul.s   f10, f10, f2
     mul.s   f12, f12, f7
+    // the cubic in e: u ((e + A)^2 + B) (e + C)
     add.s   f2, f3, f14
     add.s   f7, f8, f14
     lsi     f4, a1, FRAME_B
@@ -152,6 +150,7 @@ FUNCTION(adam_update)
     add.s   f8, f8, f15
     mul.s   f10, f10, f4
     mul.s   f12, f12, f9
+    // w + that, and the moments are stored
     lsi     f4, a2, 0
     lsi     f9, a2, 4
     madd.s  f4, f10, f3
@@ -168,7 +167,7 @@ FUNCTION(adam_update)
     bnez    a12, .Llast
     retw
 
-.Lsmall:
+.Lsmall: // the pair one by one, each by the formula that its s demands
     ssip    f1, a4, 4
     ssip    f6, a4, 4
     ssip    f0, a3, 4
@@ -179,7 +178,7 @@ FUNCTION(adam_update)
     any_weight f9, f5, f6, a9
     j       .Lstore_pair
 
-.Llast:
+.Llast: // of an odd length
     lsi     f1, a4, 0
     lsi     f0, a5, 0
     lsi     f4, a3, 0

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: MIT
-// What every kernel in this folder begins and ends with, and the layout of the structs that kernels.h declares.
+// What every kernel in this folder begins and ends with, and what several of them share.
 #ifndef XTENSA_KERNEL_H
 #define XTENSA_KERNEL_H
 
+#include "kernels/offsets.h"
+
 #define FUNCTION(name) \
     .section .text.name, "ax"; \
-    .align 4; \
+    .balign 4; \
     .global name; \
     .type name, @function; \
     name:
 
 #define END_FUNCTION(name) .size name, . - name
-
-// struct matmul_shape
-#define SHAPE_COLUMNS 0
-#define SHAPE_DEPTH 4
-#define SHAPE_Y_STRIDE 8
-#define SHAPE_X_STRIDE 12
-#define SHAPE_W_STRIDE 16
 
 // Bits of constants of math/math32.h; the tests of equal bits tie them to it.
 #define RSQRT_SEED_BITS 0x5f200000
@@ -27,6 +22,9 @@
 #define RSQRT_C_BITS 0xc000c4cb
 #define RECIPROCAL_SEED_BITS 0x7ef311c7
 
+// At the upper end of every frame: the registers a0 to a3 of the caller's caller, when its window is needed.
+#define SAVE_AREA_BYTES 16
+
 // Stack frame of the products (rows.h)
 #define FRAME_ROWS 0
 #define FRAME_Y 4
@@ -35,6 +33,9 @@
 #define FRAME_X_STRIDE 16
 #define FRAME_W_STRIDE 20
 #define FRAME_W 24
-#define FRAME_BYTES 48 // with the 16 bytes of the caller's registers
+#define FRAME_BYTES 48
+#if FRAME_W + 4 + SAVE_AREA_BYTES > FRAME_BYTES
+#error "the variables of the products reach into the save area of their frame"
+#endif
 
 #endif

@@ -2,8 +2,7 @@
 // matmul_nn: y = x w, the gradient of a layer's input.             twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=rows a6=shape
-// live   a3-a6=x of rows 0-3  a7=w of this step  a8=w of the tile's first step  a10=w_stride in bytes
-//        a13=steps, less one  a15=bytes of a row of x that is summed
+// live   rows.h has the table
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
 // count  19 instructions for a step of 12 products; a 4x3 tile of depth 16 takes 330, 1.72 a product

@@ -2,8 +2,8 @@
 // matmul_nt, matmul_nt_add: y = x w^T, the forward product.       twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=rows a6=shape
-// live   a3-a6=x of rows 0-3  a7 a8 a9 a6=w of columns 0-3 (a single row: 4-7 in a4 a5 a11 a14)
-//        a10=from the end of a tile's w to the next tile's  a13=steps  a15=bytes of a row of x that is summed
+// live   rows.h has the table. Besides, where a single row takes 8 columns, w of columns 3 to 7 is in a6 a4 a5 a11 a14:
+//        such a tile has no x of further rows, and y of one row needs no stride and no scratch
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
 // count  19 instructions for a step of 12 products; a 4x3 tile of depth 16 takes 330, 1.72 a product; a single row 2.3

@@ -28,8 +28,11 @@
 #define SPARSE_DEPTH 32
 #define SPARSE_DEPTH_LEFT 36
 #define SPARSE_LIST 40
-#define PIECE 64
-#define SPARSE_FRAME_BYTES 320 // with the 16 bytes of the caller's registers
+#define PIECE 64 // words of the list
+#define SPARSE_FRAME_BYTES 320
+#if SPARSE_LIST + 4 * PIECE + SAVE_AREA_BYTES > SPARSE_FRAME_BYTES
+#error "the list of a piece reaches into the save area of its frame"
+#endif
 
 // f\sum += x * w of column \number, which in nt lies \index bytes from the first.
 .macro add_column kind, number, sum, index

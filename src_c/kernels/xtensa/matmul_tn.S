@@ -2,8 +2,7 @@
 // matmul_tn: y = x^T w, the gradient of weights.                   twin: plain/products.c    contract: kernels.h
 //
 // in     a2=y a3=x a4=w a5=rows a6=depth a7=shape
-// live   a3=x of the row tile's first step  a5=x of this step  a6=x_stride in bytes
-//        a7=w of this step  a8=w of the tile's first step  a10=w_stride in bytes  a13=steps, less one
+// live   rows.h has the table
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
 // count  19 instructions for a step of 12 products; a 3x4 tile of 7 positions takes 154, 1.83 a product

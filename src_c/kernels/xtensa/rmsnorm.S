@@ -2,21 +2,19 @@
 // rmsnorm, rmsnorm_backward.                                     twin: plain/rmsnorm.c    contract: kernels.h
 //
 // rmsnorm            in a2=y a3=scale a4=x a5=rows a6=shape
-//             live   a7=width, a8=width less one  a9=RSQRT_SEED a10=constants a11=x of the sum  a12=scratch
+//             live   a8=width less one  a9=RSQRT_SEED a10=constants a11=x of the sum  a12=scratch
+//                    a13=groups of 4 a14=elements beside them
 //                    f0=sum, then 1 / root f1-f7=scratch f11=epsilon f12=mean f13=RSQRT_SCALE f14=A f15=C
-//             order  5 instructions for an element, 33 for a row
+//             order  5 instructions for an element, 31 for a row
 // rmsnorm_backward   in a2=dx a3=dy a4=y a5=scale a6=rows a7=shape
-//             live   a8=width, a9=width less one  a10=dy a11=y of the sum
+//             live   a8=width, a9=width less one  a10=dy a11=y of the sum  a12=pairs
 //                    f0=sum, then projection f1 f6=dy f2 f7=y f3 f8=dx f4=scale f5=mean
-//             order  9 instructions for an element, 16 for a row
+//             order  9 instructions for an element, 15 for a row
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
 
-#define NORM_WIDTH 0
-#define NORM_MEAN 4
-
     .section .text.rmsnorm, "ax"
-    .align 4
+    .balign 4
 .Lconstants:
 #define EPSILON 0
 #define SCALE 4
@@ -44,6 +42,8 @@ FUNCTION(rmsnorm)
     lsi     f13, a10, SCALE
     lsi     f14, a10, A
     lsi     f15, a10, C
+    srli    a13, a7, 2
+    extui   a14, a7, 0, 2
 .Lrow:
     mov     a11, a4
     lsip    f1, a11, 4
@@ -77,8 +77,7 @@ FUNCTION(rmsnorm)
     msub.s  f6, f4, f0          // residue
     madd.s  f0, f7, f6
     ssip    f0, a3, 4
-    srli    a12, a7, 2
-    loopnez a12, .Lscaled_fours
+    loopnez a13, .Lscaled_fours
     lsip    f1, a4, 4
     lsip    f2, a4, 4
     lsip    f3, a4, 4
@@ -92,8 +91,7 @@ FUNCTION(rmsnorm)
     ssip    f3, a2, 4
     ssip    f4, a2, 4
 .Lscaled_fours:
-    extui   a12, a7, 0, 2
-    loopnez a12, .Lscaled
+    loopnez a14, .Lscaled
     lsip    f1, a4, 4
     mul.s   f1, f1, f0
     ssip    f1, a2, 4
@@ -108,6 +106,7 @@ FUNCTION(rmsnorm_backward)
     l32i    a8, a7, NORM_WIDTH
     lsi     f5, a7, NORM_MEAN
     addi    a9, a8, -1
+    srli    a12, a8, 1
 .Lgradient_row:
     mov     a10, a3
     mov     a11, a4
@@ -121,8 +120,7 @@ FUNCTION(rmsnorm_backward)
     madd.s  f0, f1, f2
 .Lprojected:
     mul.s   f0, f0, f5
-    srli    a10, a8, 1
-    loopnez a10, .Lgradient_pairs
+    loopnez a12, .Lgradient_pairs
     lsip    f1, a3, 4
     lsip    f2, a4, 4
     lsip    f6, a3, 4

@@ -8,9 +8,22 @@
 //   end_tile rows, columns move the pointers from one column tile to the next
 //   next_rows rows         move a3 on by a row tile
 //
-// in     a2=y a3=x, both moved on    a13=steps of the sum, less one where the tile starts from a product
-// live   a2=y of the tile  a11=y_stride in bytes  a12=columns left  a14=scratch; the rest is the includer's
-// stack  FRAME_ROWS, FRAME_Y, FRAME_COLUMNS, FRAME_Y_STRIDE
+// What the registers hold, by phase; of tiles.h and x_rows.h too. "-" is free. The includers' own are in the last lines.
+//
+//          between row tiles       in a row tile                     while a tile is summed (nt with 8 columns: see there)
+//          (all_rows)              (row_tile, begin_*, end_*)        (step_*, tile_*)
+//   a2     y of the row tile       y of the column tile              y of its row 0
+//   a3     x of the row tile       x of the row tile                 nt nn: x of row 0, this step
+//   a11    -                       y_stride in bytes                 y_stride in bytes, for tile_*
+//   a12    scratch of the choice   columns left                      columns left
+//   a13    steps of the sum, less one where the tile starts from a product; never changes
+//   a14    rows left               scratch                           y of the tile's other rows, for tile_*
+//   nt nn  a15=bytes of a row of x that is summed                    a4 a5 a6=x of rows 1 to 3
+//   nt     a7=w of column 0  a10=from the end of a tile's w on       a7 a8 a9=w of columns 0 to 2, a6=of column 3
+//   nn     a8=w of the tile's first step  a10=w_stride in bytes      a7=w of this step
+//   tn     a8=w of the tile's first step  a10=w_stride in bytes      a7=w a5=x of this step  a6=x_stride in bytes
+//
+// stack    FRAME_ROWS, FRAME_Y, FRAME_COLUMNS, FRAME_Y_STRIDE; nt nn FRAME_X_STRIDE; FRAME_W; nt FRAME_W_STRIDE
 
 // All column tiles of this width while there are enough columns. \start: product, or y for a sum that begins with y.
 .macro column_tiles rows, columns, start

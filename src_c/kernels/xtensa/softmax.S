@@ -7,11 +7,11 @@
 //                    f7=greatest f8=scale f9=EXP_LOWEST f10=log2(e) f11=2^23 * 1.5 f12 f13=ln 2 f14=highest coefficient f15=1
 //             order  greatest; e^x, two side by side; sum; product. 3 + 27 + 2 + 3 instructions for an element, 62 for a row
 // softmax_backward   in a2=dy a3=y a4=length a5=bits of scale        9 instructions for an element, 14 for a row
-// uses   f0-f15, b0, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
+// uses   f0-f15, b0 b1, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
 
     .section .text.softmax, "ax"
-    .align 4
+    .balign 4
 .Lexp_constants: // of exp32 in math/math32.h, at these offsets
 #define LOWEST 0
 #define LOG2_E 4
@@ -50,7 +50,7 @@ FUNCTION(softmax)
     mov     a6, a2
     lsip    f7, a6, 4
     addi    a7, a3, -1
-    loopnez a7, .Lgreatest
+    loopnez a7, .Lgreatest // f7 = the greatest x
     lsip    f0, a6, 4
     olt.s   b0, f7, f0
     movt.s  f7, f0, b0
@@ -66,6 +66,7 @@ FUNCTION(softmax)
     mov     a6, a2
     srli    a7, a3, 1
     loopnez a7, .Lpairs
+    // argument: (x - greatest) scale, not below EXP_LOWEST
     lsi     f0, a6, 0
     lsi     f2, a6, 4
     sub.s   f0, f0, f7
@@ -80,6 +81,7 @@ FUNCTION(softmax)
     olt.s   b1, f2, f9
     movt.s  f0, f9, b0
     movt.s  f2, f9, b1
+    // remainder: argument - n ln 2, where n, the exponent of the result, stays in the low bits of shifted
     madd.s  f1, f0, f10
     madd.s  f3, f2, f10
     sub.s   f5, f1, f11
@@ -88,6 +90,7 @@ FUNCTION(softmax)
     sub.s   f5, f3, f11
     msub.s  f2, f5, f12
     madd.s  f2, f5, f13
+    // polynomial 1 + r + r^2 (1/2 + r (C3 + r (C4 + r (C5 + r C6))))
     madd.s  f4, f0, f14
     lsi     f5, a10, COEFFICIENT_4
     madd.s  f6, f2, f14
@@ -112,6 +115,7 @@ FUNCTION(softmax)
     madd.s  f2, f3, f6
     add.s   f0, f0, f15
     add.s   f2, f2, f15
+    // times 2^n: n is added to the exponent
     rfr     a7, f0
     rfr     a11, f2
     add     a8, a8, a7
@@ -122,6 +126,7 @@ FUNCTION(softmax)
 .Lpairs:
     extui   a7, a3, 0, 1
     beqz    a7, .Lexponentials
+    // the last of an odd length, in the same way
     lsi     f0, a6, 0
     sub.s   f0, f0, f7
     lsi     f1, a10, ROUND_TO_INTEGER
@@ -149,10 +154,11 @@ FUNCTION(softmax)
     mov     a6, a2
     lsip    f0, a6, 4
     addi    a7, a3, -1
-    loopnez a7, .Lsum
+    loopnez a7, .Lsum // f0 = the sum of all e^x, ascending
     lsip    f1, a6, 4
     add.s   f0, f0, f1
 .Lsum:
+    // weight reciprocal32(sum)
     rfr     a7, f0
     l32r    a8, .Lreciprocal_seed
     sub     a8, a8, a7
@@ -165,6 +171,7 @@ FUNCTION(softmax)
     wfr     f2, a5
     mul.s   f1, f2, f1
     srli    a7, a3, 1
+    extui   a9, a3, 0, 1
     loopnez a7, .Lproduct_pairs
     lsi     f0, a2, 0
     lsi     f2, a2, 4
@@ -173,8 +180,7 @@ FUNCTION(softmax)
     ssip    f0, a2, 4
     ssip    f2, a2, 4
 .Lproduct_pairs:
-    extui   a7, a3, 0, 1
-    beqz    a7, .Lproducts
+    beqz    a9, .Lproducts
     lsi     f0, a2, 0
     mul.s   f0, f0, f1
     ssi     f0, a2, 0

@@ -139,7 +139,7 @@
     \what   \f3, \at, 12
 .endm
 
-// \what on a whole tile whose row 0 lies at a2; y_stride in bytes in a11; changes a14.
+// \what on a whole tile; registers: rows.h. With one row, a11 and a14 are not touched.
 .macro tile_4x3 what
     row_3   \what, a2, f0, f1, f2
     add     a14, a2, a11

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The x of a row tile, read along its rows: one pointer for each, a3 to a6. a15=bytes of a row that are summed.
+// The x of a row tile, read along its rows: one pointer for each, a3 to a6. All registers: rows.h.
 
 .macro point_at_rows rows
     l32i    a14, a1, FRAME_X_STRIDE

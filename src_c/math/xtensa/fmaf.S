@@ -2,7 +2,7 @@
 // float fmaf(float a, float b, float c): a * b + c with one rounding, for compilers that turn __builtin_fmaf into a call.
 // in     a2=a a3=b a4=c     out a2     uses f0-f2     stack 16 (leaf)
     .section .text.fmaf, "ax"
-    .align 4
+    .balign 4
     .global fmaf
     .type fmaf, @function
 fmaf:
