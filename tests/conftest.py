@@ -65,16 +65,19 @@ def scons() -> Callable[..., Completed]:
 class Programs:
     """What scons makes of the sources for a set of options (`n_embd=32` and the like), each built at most once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, libraries: Path | None) -> None:
         self._folder = folder
+        self._libraries = libraries
 
     def library(self, **options: object) -> Path:
         """Path of libmicrogpt.so."""
+        if self._libraries and not options:
+            return self._libraries / "libmicrogpt.so"
         return self._build("host/libmicrogpt.so", **options)
 
     def plain_library(self) -> Path:
         """Path of libplain.so: the plain kernels, which define the bits, and no learner."""
-        return self._build("host/libplain.so")
+        return self._libraries / "libplain.so" if self._libraries else self._build("host/libplain.so")
 
     def host(self, **options: object) -> Path:
         """Path of the native executable."""
@@ -142,6 +145,9 @@ class Programs:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--libraries", type=Path, help="folder of the libraries to test, instead of building the default ones"
+    )
     parser.addoption("--board", default="", help="serial port of a board, which is flashed and tested")
 
 
@@ -162,12 +168,12 @@ def board_port(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """Builds, runs and loads programs; see `Programs`."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "programs"
     folder.mkdir(exist_ok=True)
-    return Programs(folder)
+    return Programs(folder, request.config.getoption("libraries"))
 
 
 @pytest.fixture(scope="session")

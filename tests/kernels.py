@@ -1,4 +1,4 @@
-"""Calls of kernels (src_c/kernels/kernels.h) as data, carried out by a library of this machine or on the emulated core."""
+"""Calls of kernels (src_c/kernels/kernels.h) as data, carried out by a library here or on the emulated core."""
 
 import ctypes
 import re

@@ -201,11 +201,11 @@ MESSAGES = {
     "EMPTY": "empty",
     "TOO_LARGE": "too large",
     "CUT_SHORT": "cut short",
-    "WRONG_SIZE": "damaged: wrong size",
-    "WRONG_CHECKSUM": "damaged: wrong checksum",
-    "WRONG_CHARACTERS": "damaged: wrong characters",
-    "WRONG_OFFSETS": "damaged: wrong offsets",
-    "WRONG_TOKENS": "damaged: wrong tokens",
+    "WRONG_SIZE": "damaged: size",
+    "WRONG_CHECKSUM": "damaged: checksum",
+    "WRONG_CHARACTERS": "damaged: characters",
+    "WRONG_OFFSETS": "damaged: offsets",
+    "WRONG_TOKENS": "damaged: tokens",
 }
 
 

@@ -13,7 +13,7 @@ from mgbuild.errors import UserError
 from mgbuild.firmware import stack
 from mgbuild.firmware.elf import absolute_symbols
 from mgbuild.plan import toolchain
-from mgbuild.plan.sources import sources
+from mgbuild.plan.sources import KERNELS, sources
 
 SAVED = 16  # below the last function
 
@@ -208,9 +208,9 @@ def test_no_run_uses_more_than_the_bound_nor_the_bound_much_more(
     headers = firmware.parent.parent
     board = tmp_path / "board.c"
     board.write_text(PAINTED_BOARD)
-    folder = "kernels/xtensa" if kernels == "asm" else "kernels/plain"
     parts = [
-        path for path in sources("core", "math", "math/xtensa", folder, "app", "text", "board/xtensa", "board/sim")
+        path
+        for path in sources("core", "math", "math/xtensa", KERNELS[kernels], "app", "text", "board/xtensa", "board/sim")
     ]
     objects = []
     for number, source in enumerate([*(path for path in parts if path != Path("src_c/board/sim/board.c")), board]):

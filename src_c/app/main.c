@@ -188,7 +188,7 @@ int app_main(void) {
     const enum dataset_error error = dataset_open(image, capacity, &dataset);
     if (error != DATASET_OK) {
         print_text("# error: the data set is ");
-        print_text(error < DATASET_WRONG_SIZE ? "" : "damaged: wrong ");
+        print_text(error < DATASET_WRONG_SIZE ? "" : "damaged: ");
         print_text(what_is_wrong(error));
         print_text("; build and flash both: scons flash\n");
         return 1;

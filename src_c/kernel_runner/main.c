@@ -35,7 +35,7 @@ int app_main(void) {
     uint32_t *word = memory;
     for (uint32_t calls = *word++; calls > 0; --calls) {
         kernel *const call = kernels[*word++];
-        uint32_t arguments[ARGUMENTS];
+        uint32_t arguments[ARGUMENTS] = {0};
         uint32_t *buffer = word + 2 * ARGUMENTS;
         for (uint32_t i = 0; i < ARGUMENTS; ++i) {
             const uint32_t is_buffer = *word++;

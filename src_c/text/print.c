@@ -46,7 +46,8 @@ void print_unsigned(uint32_t value, uint32_t width) { print_padded(value, width,
 void print_hex(uint32_t value) {
     char digits[8];
     for (uint32_t i = 0; i < 8; ++i) {
-        digits[i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
+        const uint32_t digit = (value >> (28 - 4 * i)) & 15;
+        digits[i] = (char)(digit + (digit < 10 ? '0' : 'a' - 10));
     }
     board_console_write(digits, sizeof(digits));
 }

@@ -67,7 +67,7 @@ static struct {
 } calls[MAX_DEPTH];
 static int depth;
 
-static void fail(const char *what, const char *text) {
+static _Noreturn void fail(const char *what, const char *text) {
     fprintf(stderr, "profile: %s%s\n", what, text);
     exit(1);
 }

@@ -4,6 +4,11 @@ from pathlib import Path
 
 ROOT = Path("src_c")
 
+# Parts with the kernels: of the chip and the emulated core, by the option kernels=; and of this machine, for which
+# compilers vectorise these plain loops as they are.
+KERNELS = {"asm": "kernels/xtensa", "plain": "kernels/plain"}
+HOST_KERNELS = ("kernels/host", "kernels/plain/elementwise.c", "kernels/plain/softmax.c")
+
 
 def sources(*parts: str) -> list[Path]:
     """Sorted C and assembly files of src_c: those named, and every one that is directly in a folder named."""

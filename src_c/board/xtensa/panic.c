@@ -28,7 +28,9 @@ static void print_register(const char *name, uint32_t value) {
         width++;
     }
     print_text(name);
-    board_console_write("        ", 8 - width);
+    for (; width < 8; width++) {
+        print_text(" ");
+    }
     print_text(": ");
     print_word(value);
     print_text("  ");

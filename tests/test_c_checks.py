@@ -1,0 +1,166 @@
+"""What compilers can say of the C. When they read it: no warning of GCC's analyzer or clang's. While it runs: nothing
+undefined, no read or write outside of an object. And another compiler makes the same bits of it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Programs
+from mgbuild.errors import UserError
+from mgbuild.plan import configure, dataset, options, toolchain
+from mgbuild.plan.sources import HOST_KERNELS, sources
+
+# Parts of src_c for any machine, and those with instructions of the chip, which a compiler for this one can only read.
+NATIVE = ("core", "math", "kernels/host", "kernels/plain", "text", "app", "board/host")
+CHIP = ("board/xtensa", "board/sim", "board/esp32", "kernel_runner")
+PLUGIN = Path("site_scons/mgbuild/emulated/profile_plugin.c")
+
+ANALYZER = "-fanalyzer -Wconversion -Wshadow -Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wundef".split()
+# Clang's -Weverything but what contradicts this language, or speaks of layout and style rather than of faults.
+CLANG_ONLY_STYLE = """
+    declaration-after-statement implicit-void-ptr-cast padded pre-c11-compat unsafe-buffer-usage bad-function-cast
+    float-equal missing-variable-declarations switch-default
+""".split()
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O0".split()
+
+
+def c_files(*parts: str) -> list[Path]:
+    return [path for path in sources(*parts) if path.suffix == ".c"]
+
+
+@pytest.fixture(scope="module")
+def gcc() -> list[str]:
+    """Command of this machine's GCC, as the build calls it, and where headers are but the generated ones."""
+    path = shutil.which("gcc")
+    if path is None:
+        pytest.skip("no gcc on PATH, whose analyzer and sanitizers these tests use")
+    return [*toolchain.Host(path, "").compile, f"-I{ROOT / 'src_c'}"]
+
+
+@pytest.fixture(scope="module")
+def clang() -> str:
+    """Path of a clang for the ESP32's cores and for this machine."""
+    try:
+        return toolchain.find_xtensa("llvm").clang
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def generated(programs: Programs) -> str:
+    """The flag for the headers of a build with default options."""
+    return f"-I{programs.product('generated').parent}"
+
+
+def run(words: Sequence[str | Path], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command that must succeed and say nothing on stderr."""
+    done = subprocess.run(
+        words, cwd=cwd, env=os.environ | environment, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0 and not done.stderr, f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+    return done
+
+
+def absolute(paths: Sequence[Path]) -> list[Path]:
+    return [ROOT / path for path in paths]
+
+
+def test_every_c_file_is_checked() -> None:
+    checked = {ROOT / path for path in c_files(*NATIVE, *CHIP)}
+    assert checked == set((ROOT / "src_c").rglob("*.c"))
+
+
+def test_the_analyzer_of_gcc_finds_nothing(gcc: list[str], generated: str, tmp_path: Path) -> None:
+    words = [*gcc, generated, *ANALYZER, "-O1", "-S"]
+    run([*words, *absolute([*c_files(*NATIVE), PLUGIN])], tmp_path)
+    addresses_have_32_bits = ("-ffreestanding", "-Wno-pointer-to-int-cast", "-Wno-int-to-pointer-cast")
+    run([*words, *addresses_have_32_bits, *absolute(c_files(*CHIP))], tmp_path)
+
+
+def test_clang_warns_of_nothing(clang: str, gcc: list[str], generated: str, tmp_path: Path) -> None:
+    checks = ["-Weverything", *(f"-Wno-{name}" for name in CLANG_ONLY_STYLE), "-fsyntax-only", f"-I{ROOT / 'src_c'}"]
+    for_chip = [word for word in toolchain.find_xtensa("llvm").compile if word != "-S"]
+    chip_files = c_files(*(part for part in (*NATIVE, *CHIP) if part != "board/host"))
+    run([*for_chip, *checks, generated, *absolute(chip_files)], tmp_path)
+    run([clang, *toolchain.LANGUAGE, *checks, generated, *absolute([*c_files("board/host"), PLUGIN])], tmp_path)
+
+
+def test_another_compiler_of_this_machine_makes_the_same_bits(
+    clang: str, programs: Programs, generated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CC= names it. Left to itself clang would fuse products and sums, which gcc does not in ISO C."""
+    expected = programs.run_host().stdout  # before CC changes what the build takes
+    monkeypatch.setenv("CC", clang)
+    host = toolchain.find_host()
+    assert host.cc == clang
+    files = absolute(sources("core", "math", *HOST_KERNELS, "text", "app", "board/host"))
+    embedded = f'-DDATASET_FILE="{programs.dataset()}"'
+    run([*host.compile, "-O1", f"-I{ROOT / 'src_c'}", generated, embedded, "-o", "program", *files, "-lm"], tmp_path)
+    assert run([tmp_path / "program"], tmp_path).stdout == expected
+
+
+@pytest.fixture(scope="module")
+def sanitized(gcc: list[str], generated: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with libmicrogpt.so, libplain.so and, for programs of any shape, objects, all under the sanitizers."""
+    folder = tmp_path_factory.mktemp("sanitized")
+    compile_ = [*gcc, *SANITIZERS, "-fPIC"]
+    run([*compile_, "-c", *absolute(c_files("math", *HOST_KERNELS, "text", "board/host"))], folder)
+    parts = [folder / f"{path.stem}.o" for path in c_files("math", *HOST_KERNELS)]
+    library = [*compile_, "-shared", "-Wl,-Bsymbolic", "-o"]
+    run([*library, "libmicrogpt.so", generated, *absolute(c_files("core")), *parts, "-lm"], folder)
+    run([*library, "libplain.so", *absolute(c_files("math", "kernels/plain")), "-lm"], folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"n_embd": 1, "n_head": 1, "block_size": 1},
+        {"n_embd": 15, "n_head": 3, "n_layer": 2, "block_size": 7},
+        {"n_embd": 36, "n_head": 4, "block_size": 19},
+    ],
+    ids=str,
+)
+def test_the_program_does_nothing_undefined(
+    shape: Mapping[str, int], gcc: list[str], sanitized: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("emma\nolivia\na\nthe quick brown fox jumps over the lazy dog\nzoë\n")
+    image = tmp_path / "dataset.bin"
+    image.write_bytes(dataset.pack(text))
+    words = shape | {"dataset": text, "steps": 12, "samples": 4, "log_every": 5}
+    settings = options.parse({name: str(value) for name, value in words.items()})
+    (tmp_path / "generated").mkdir()
+    model = configure.model_config(*configure.model(configure.sizes(settings), image))
+    (tmp_path / "generated/model_config.h").write_text(model)
+    (tmp_path / "generated/run_config.h").write_text(configure.run_config(settings))
+    parts = [sanitized / f"{path.stem}.o" for path in c_files("math", *HOST_KERNELS, "text", "board/host")]
+    files = [*absolute(sources("core", "app")), ROOT / "src_c/board/host/dataset.S", *parts]
+    run([*gcc, *SANITIZERS, f"-I{tmp_path}", f'-DDATASET_FILE="{image}"', "-o", "program", *files, "-lm"], tmp_path)
+    output = run([tmp_path / "program"], tmp_path).stdout
+    assert re.search(r"^step   12 /   12 \| loss \d", output, re.MULTILINE)
+    assert re.search(r"^weights crc32: [0-9a-f]{8}$", output, re.MULTILINE)
+
+
+def test_kernels_and_data_sets_do_nothing_undefined(gcc: list[str], sanitized: Path) -> None:
+    """The tests of the host's kernels at random shapes, and of hostile data sets, with sanitized libraries.
+
+    Python and NumPy take each buffer from malloc, at its own length, and the sanitizer guards both its ends.
+    """
+    runtime = subprocess.run([gcc[0], "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    words += [f"--libraries={sanitized}", "-k", "test_equal_bits and host or dataset_open and not program"]
+    words += ["tests/test_kernel_twins.py", "tests/test_dataset_open.py"]
+    environment = {
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": "detect_leaks=0:malloc_context_size=2",
+        "LD_PRELOAD": runtime.stdout.strip(),
+    }
+    done = run(words, ROOT, **environment)
+    assert re.search(r"^\d\d passed, \d+ deselected", done.stdout, re.MULTILINE), done.stdout
