@@ -18,6 +18,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from mgbuild.device import ports
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.plan import toolchain
@@ -32,6 +33,7 @@ hypothesis.settings.load_profile("project")
 
 Completed = subprocess.CompletedProcess[str]
 Link = Callable[..., Path]
+OnceOpened = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture(scope="session")
@@ -189,6 +191,22 @@ def esp32_emulator() -> str:
     if program is None:
         pytest.skip("no QEMU with the esp32 machine here; ESP-IDF has it: idf_tools.py install qemu-xtensa")
     return program
+
+
+@pytest.fixture
+def once_opened(monkeypatch: pytest.MonkeyPatch) -> OnceOpened:
+    """Function that takes what is to happen as soon as a port has been opened, before it is used."""
+
+    def arrange(action: Callable[[], object]) -> None:
+        def open_and_act(*words: object) -> object:
+            line = open_port(*words)
+            action()
+            return line
+
+        open_port = ports.opened
+        monkeypatch.setattr(ports, "opened", open_and_act)
+
+    return arrange
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_characters_come_out_as_utf8(printed: Print, character: str) -> None:
     assert printed("print_character", ctypes.c_uint32(ord(character))) == character
 
 
-PROGRAM = """
+TRAINER = """
 #include "core/trainer.h"
 #include "board/board.h"
 union arena arena;
@@ -86,37 +86,87 @@ enum dataset_error dataset_open(const void *address, uint32_t capacity, struct d
     dataset->documents = 1;
     return DATASET_OK;
 }
-void trainer_begin(struct trainer *t, const struct dataset *d, const uint32_t *k, uint32_t n) {
-    (void)t, (void)d, (void)k, (void)n;
-}
-float trainer_step(struct trainer *trainer) { return ++trainer->step == 3 ? LOSS : 2.5f; }
-uint32_t trainer_sample(struct trainer *trainer, uint8_t *tokens, float temperature) {
-    (void)trainer, (void)tokens, (void)temperature;
-    return 0;
-}
 """
+
+Build = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run_with(programs: Programs, tmp_path: Path) -> Build:
+    """Function that runs the program with C code in place of the trainer, and of the board where `board` is false."""
+
+    def run(code: str, board: bool = True) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "program.c").write_text(TRAINER + code)
+        headers = programs.library().parent.parent
+        parts = ["app/main.c", "text/print.c", "core/crc32.c", "math/math32.c", *["board/host/board.c"] * board]
+        sources = [*(ROOT / "src_c" / part for part in parts), tmp_path / "program.c"]
+        words = ["gcc", "-std=c17", "-O1", f"-I{ROOT / 'src_c'}", f"-I{headers}", "-o", "program", *sources, "-lm"]
+        subprocess.run(words, cwd=tmp_path, check=True)
+        return subprocess.run([tmp_path / "program"], capture_output=True, text=True, timeout=60, check=False)
+
+    return run
 
 
 @pytest.mark.parametrize(("loss", "shown"), [('__builtin_nanf("")', "nan"), ("__builtin_inff()", "inf")])
-def test_a_loss_that_is_not_finite_ends_the_program(loss: str, shown: str, programs: Programs, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_program(loss: str, shown: str, run_with: Build) -> None:
     """No data set was found that makes one, so a trainer that returns it stands in for ours."""
-    (tmp_path / "program.c").write_text(PROGRAM.replace("LOSS", loss))
-    headers = programs.library().parent.parent
-    parts = ["app/main.c", "text/print.c", "board/host/board.c", "core/crc32.c", "math/math32.c"]
-    sources = [*(ROOT / "src_c" / part for part in parts), tmp_path / "program.c"]
-    words = [
-        "gcc",
-        "-std=c17",
-        "-O1",
-        f"-I{ROOT / 'src_c'}",
-        f"-I{headers}",
-        "-o",
-        tmp_path / "program",
-        *sources,
-        "-lm",
-    ]
-    subprocess.run(words, check=True)
-    done = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=False)
+    done = run_with(f"""
+        void trainer_begin(struct trainer *t, const struct dataset *d, const uint32_t *k, uint32_t n) {{
+            (void)t, (void)d, (void)k, (void)n;
+        }}
+        float trainer_step(struct trainer *trainer) {{ return ++trainer->step == 3 ? {loss} : 2.5f; }}
+        uint32_t trainer_sample(struct trainer *trainer, uint8_t *tokens, float temperature) {{
+            (void)trainer, (void)tokens, (void)temperature;
+            return 0;
+        }}
+    """)
     assert done.stdout.splitlines()[-1] == f"step    3 / 1000 | loss {shown}"
     assert done.stderr == "microgpt: the loss is not finite; lr= may be too large\n"
     assert done.returncode == 1
+
+
+def test_a_key_pressed_before_it_was_asked_for_starts_nothing(run_with: Build) -> None:
+    """Keys during training and among the 20 samples, then one at the third name after them; the next run is cut off."""
+    done = run_with(
+        """
+        #include <stdio.h>
+        #include <stdlib.h>
+
+        static uint32_t typed, runs, samples;
+
+        void trainer_begin(struct trainer *t, const struct dataset *d, const uint32_t *k, uint32_t n) {
+            (void)t, (void)d, (void)k, (void)n;
+            if (++runs == 2) {
+                exit(0);
+            }
+        }
+        float trainer_step(struct trainer *trainer) {
+            typed += ++trainer->step == 500;
+            return 2.5f;
+        }
+        uint32_t trainer_sample(struct trainer *trainer, uint8_t *tokens, float temperature) {
+            (void)trainer, (void)tokens, (void)temperature;
+            ++samples;
+            typed += samples == 7 || samples == 20 + 3;
+            return 0;
+        }
+
+        bool board_is_interactive(void) { return true; }
+        bool board_key_pressed(void) {
+            const bool pressed = typed > 0;
+            typed = 0;
+            return pressed;
+        }
+        void board_console_write(const char *text, uint32_t length) { fwrite(text, 1, length, stdout); }
+        void board_alive(void) {}
+        uint32_t board_cycles(void) { return 0; }
+        uint32_t board_cycles_per_millisecond(void) { return 0; }
+        const void *board_dataset(uint32_t *capacity) { *capacity = 0; return dataset_start; }
+        void board_exit(int status) { exit(status); }
+        void board_abort(const char *reason) { (void)reason; abort(); }
+        int main(void) { board_exit(app_main()); }
+        """,
+        board=False,
+    )
+    after = done.stdout.split("# more names; a key starts over with the next seed\n")[1]
+    assert after.startswith("\n\n\n# seed 43\n"), "three names, which are empty here, and then the next run"

@@ -1,17 +1,20 @@
-"""Flashing, through esptool's own protocol, to a stand-in chip on a pseudo-terminal."""
+"""Flashing, through esptool's own protocol, to a stand-in chip: on a pseudo-terminal, a socket and a server's port."""
 
 import re
 import shlex
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 import serial
-from conftest import Completed, Programs
+import stand_in_chip
+from conftest import Completed, OnceOpened, Programs
 from mgbuild.device import flash, ports
 from mgbuild.errors import UserError
 from mgbuild.plan import dataset
-from stand_in_chip import ESP32S2_MAGIC, StandInChip
+from stand_in_chip import ESP32S2_MAGIC, SYNC, StandInChip
 
 FLASH_BYTES = 4 << 20
 
@@ -21,7 +24,7 @@ def parts(tmp_path: Path) -> list[flash.Part]:
     """A firmware of an odd size and a data set of several blocks that do not compress."""
     firmware, dataset = tmp_path / "firmware.bin", tmp_path / "dataset.bin"
     firmware.write_bytes(b"\xe9" + bytes(range(256)) * 100 + b"end")
-    dataset.write_bytes(bytes(i * i * 7 % 251 ^ i >> 8 & 0xFF for i in range(200_000)))
+    dataset.write_bytes(bytes(i * i * 7 % 251 ^ i >> 8 & 0xFF for i in range(50_000)))
     return [flash.Part("firmware", 0x1000, firmware), flash.Part("data set", 0x80000, dataset)]
 
 
@@ -31,17 +34,64 @@ def refusal(parts: list[flash.Part], chip: StandInChip) -> str:
     return str(caught.value)
 
 
-def test_both_parts_are_written_where_they_belong(parts: list[flash.Part], capsys: pytest.CaptureFixture[str]) -> None:
-    with StandInChip() as chip:
+WIRES = ("pty", "tcp", "rfc2217")
+
+
+def is_in_flash(chip: StandInChip, part: flash.Part) -> bool:
+    data = part.path.read_bytes()
+    return chip.flash[part.offset : part.offset + len(data)] == data
+
+
+def sessions(chip: StandInChip) -> int:
+    """How often the loader was looked for: runs of SYNC among its commands."""
+    return [command for command, _ in groupby(chip.commands)].count(SYNC)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_both_parts_are_written_where_they_belong(
+    wire: str, parts: list[flash.Part], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StandInChip(wire) as chip:
         flash.write(parts, chip.port, 460800, FLASH_BYTES)
-        for part in parts:
-            data = part.path.read_bytes()
-            assert chip.flash[part.offset : part.offset + len(data)] == data
+        assert all(is_in_flash(chip, part) for part in parts)
         assert [offset for offset, _ in chip.writes] == [0x1000, 0x80000]
         assert chip.flash[:0x1000] == b"\x5a" * 0x1000, "wrote outside the parts"
+    assert flash.command(parts, chip.port, 460800) in capsys.readouterr().out
+
+
+def test_the_program_starts_where_the_port_has_a_reset_line(
+    parts: list[flash.Part], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StandInChip("rfc2217", console=b"") as chip:  # resets the running program into the loader, and back
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
+        assert chip.starts == 1
+    assert capsys.readouterr().out.endswith("done: the program starts\n")
+
+
+@pytest.mark.parametrize("wire", ["pty", "tcp"])
+def test_without_a_reset_line_it_is_said_what_to_press(
+    wire: str, parts: list[flash.Part], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StandInChip(wire) as chip:
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
     output = capsys.readouterr().out
-    assert flash.command(parts, chip.port, 460800) in output
-    assert "done: the program starts" in output
+    assert "the program starts" not in output
+    assert "done: now press EN (RST) on the board to start the program" in output
+
+
+@pytest.mark.parametrize("wire", ["pty", "tcp"])
+def test_without_a_reset_line_commands_follow_each_other_with_nothing_to_press(
+    wire: str, parts: list[flash.Part], tmp_path: Path
+) -> None:
+    """Each leaves the chip at the rate at which the next one looks for it."""
+    with StandInChip(wire) as chip:
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
+        parts[0].path.write_bytes(b"another")
+        flash.write(parts, chip.port, 460800, FLASH_BYTES)
+        flash.erase(chip.port, 460800)
+        assert chip.erased
+        flash.write(parts, chip.port, 921600, FLASH_BYTES)
+        assert all(is_in_flash(chip, part) for part in parts)
 
 
 def test_what_is_in_flash_already_is_not_written_again(
@@ -68,12 +118,6 @@ def test_erase(capsys: pytest.CaptureFixture[str]) -> None:
         flash.erase(chip.port, 460800)
         assert chip.erased
     assert "the flash is empty" in capsys.readouterr().out
-
-
-def test_read(parts: list[flash.Part]) -> None:
-    with StandInChip() as chip:
-        chip.flash[0x2000:0x2100] = bytes(range(256))
-        assert flash.read(chip.port, 460800, 0x1F00, 0x300) == b"\x5a" * 256 + bytes(range(256)) + b"\x5a" * 256
 
 
 def test_scons_flash_builds_what_it_writes(scons: Callable[..., Completed], tmp_path: Path) -> None:
@@ -121,9 +165,25 @@ class TestDataSetAlone:
     def test_fewer_documents_in_the_same_alphabet(self, chip: StandInChip, tmp_path: Path) -> None:
         path = self.packed(tmp_path, ["abcdefghijklm", "nopqrstuvwxyz", "abba"])
         flash.write_dataset(path, chip.port, 460800)
-        data = path.read_bytes()
-        assert chip.flash[0x80000 : 0x80000 + len(data)] == data
+        assert is_in_flash(chip, flash.Part("data set", 0x80000, path))
         assert [offset for offset, _ in chip.writes] == [0x80000]
+
+    def test_one_session_with_the_loader_each_time(self, chip: StandInChip, tmp_path: Path) -> None:
+        """Without a reset line a second one meets a chip in another state, at another rate."""
+        texts = ["abcdefghijklm", "nopqrstuvwxyz"]
+        for number in range(1, 7):
+            texts.append("a" * number)
+            path = self.packed(tmp_path, texts)
+            flash.write_dataset(path, chip.port, 460800)
+            assert is_in_flash(chip, flash.Part("data set", 0x80000, path))
+            assert sessions(chip) == number
+
+    def test_after_a_refusal_the_board_goes_on_with_what_it_has(self, programs: Programs, tmp_path: Path) -> None:
+        with StandInChip("rfc2217", console=b"") as chip:
+            with pytest.raises(UserError, match="no firmware of this project"):
+                flash.write_dataset(self.packed(tmp_path, ["abc"]), chip.port, 460800)
+            assert chip.starts == 1
+            assert not chip.writes
 
     @pytest.mark.parametrize("lines", [["too few letters"], ["a"] * 32034 + ["bcdefghijklmnopqrstuvwxyz"]])
     def test_what_the_firmware_cannot_read_is_refused(
@@ -170,6 +230,62 @@ def test_unplugged_while_writing_names_what_is_half_written(parts: list[flash.Pa
         message = refusal(parts, chip)
     assert "data set may be half-written" in message
     assert "plug it in and run the same command" in message
+
+
+STAGES = ("SYNC", "SECURITY_INFO", "READ_REG", "MEM_BEGIN", "MEM_DATA", "MEM_END", "CHANGE_BAUD", "WRITE_REG", "MD5")
+WRITING = ("DEFL_BEGIN", "DEFL_DATA", "DEFL_END")
+
+
+@pytest.mark.parametrize("before_answer", [True, False], ids=["unanswered", "answered"])
+@pytest.mark.parametrize("stage", STAGES + WRITING)
+def test_unplugged_at_any_stage_is_a_sentence(stage: str, before_answer: bool, parts: list[flash.Part]) -> None:
+    command = getattr(stand_in_chip, stage)
+    with StandInChip(unplug_on=command, unplug_before_answer=before_answer) as chip:
+        message = refusal(parts[:1], chip)
+        assert command in chip.commands
+    assert message.startswith(f"lost the board on {chip.port} (")
+    half = "firmware may be half-written" in message
+    assert half if stage in WRITING else not half or stage == "MD5"  # its answer may or may not be read in time
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_unplugged_before_the_first_word_is_a_sentence(
+    wire: str, parts: list[flash.Part], once_opened: OnceOpened
+) -> None:
+    with StandInChip(wire) as chip:
+        once_opened(chip.unplug)
+        assert refusal(parts, chip).startswith(
+            (f"lost the board on {chip.port} (", f"the chip on {chip.port} does not")
+        )
+
+
+def test_unplugged_before_the_program_starts(parts: list[flash.Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tcflush that fails then, with what is no OSError."""
+    write_flash = flash.cmds.write_flash
+    with StandInChip() as chip:
+        monkeypatch.setattr(flash.cmds, "write_flash", lambda *words: (write_flash(*words), chip.unplug()))
+        with pytest.raises(UserError, match=f"lost the board on {chip.port} .*Input/output error.*: plug it in"):
+            flash.write(parts[:1], chip.port, flash.ROM_BAUD, FLASH_BYTES)
+
+
+@pytest.mark.parametrize("wire", ["tcp", "rfc2217"])
+@pytest.mark.parametrize("stage", ["SYNC", "MEM_DATA", "DEFL_DATA"])
+def test_a_server_that_goes_away_is_a_sentence(stage: str, wire: str, parts: list[flash.Part]) -> None:
+    with StandInChip(wire, unplug_on=getattr(stand_in_chip, stage)) as chip:
+        message = refusal(parts[:1], chip)
+    assert message.startswith((f"lost the board on {chip.port} (", f"the chip on {chip.port} does not answer"))
+
+
+def test_unplugged_while_the_firmware_is_read(tmp_path: Path) -> None:
+    with StandInChip(unplug_on=stand_in_chip.READ_FLASH) as chip:
+        with pytest.raises(UserError, match=f"lost the board on {chip.port}"):
+            flash.write_dataset(TestDataSetAlone.packed(tmp_path, ["abc"]), chip.port, 460800)
+
+
+def test_unplugged_while_the_flash_is_erased() -> None:
+    with StandInChip(unplug_on=stand_in_chip.ERASE_FLASH) as chip:
+        with pytest.raises(UserError, match=f"lost the board on {chip.port}"):
+            flash.erase(chip.port, 460800)
 
 
 def test_a_damaged_byte_is_noticed(parts: list[flash.Part]) -> None:
@@ -248,3 +364,26 @@ def test_a_port_that_another_program_holds(parts: list[flash.Part]) -> None:
 )
 def test_why_a_port_does_not_open(error: OSError, words: str) -> None:
     assert re.search(words, str(ports.open_failure("P", error)))
+
+
+@pytest.mark.parametrize(
+    ("port", "words"),
+    [
+        ("socket://127.0.0.1:{closed}", r"Connection refused.*a server or emulator must be running there"),
+        ("rfc2217://127.0.0.1:{closed}", r"Connection refused.*a server or emulator must be running there"),
+        ("socket://127.0.0.1", "the number after HOST: is missing; a board elsewhere is socket://HOST:NUMBER"),
+        ("rfc2217://127.0.0.1:http", "a board elsewhere is socket://HOST:NUMBER or rfc2217://HOST:NUMBER"),
+        ("telnet://127.0.0.1:23", "protocol 'telnet' not known; a board elsewhere is socket://HOST:NUMBER"),
+    ],
+)
+def test_a_port_elsewhere_that_does_not_open(port: str, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    with pytest.raises(UserError, match=f"^cannot open {port.format(closed=closed)}: .*{words}"):
+        ports.opened(port.format(closed=closed), 115200)
+
+
+def test_a_port_that_is_no_board_does_not_answer(parts: list[flash.Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flash, "CONNECT_ATTEMPTS", 1)
+    with pytest.raises(UserError, match="the chip on loop:// does not answer"):
+        flash.write(parts, "loop://", 460800, FLASH_BYTES)

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import Programs
 from elftools.elf.elffile import ELFFile
 from mgbuild.errors import UserError
 from mgbuild.firmware import image
@@ -87,6 +88,14 @@ def test_the_header_says_what_the_options_say(
     link(elf.with_suffix(".o"), other, f"--defsym=flash_capacity={megabytes << 20}")
     firmware = image.firmware_image(other, image.FlashWiring(mode, frequency))
     assert tuple(firmware[2:4]) == bytes_2_and_3
+
+
+def test_the_options_reach_what_is_flashed(programs: Programs) -> None:
+    folder = programs.esp32(flash_mode="dout", flash_freq="20m", flash_size=2)
+    firmware, factory = ((folder / name).read_bytes() for name in ("firmware.bin", "factory.bin"))
+    assert tuple(firmware[2:4]) == (3, 0x12), "dout; 2 MB, 20 MHz"
+    assert len(factory) == 2 << 20
+    assert factory[FIRMWARE_OFFSET : FIRMWARE_OFFSET + len(firmware)] == firmware
 
 
 def test_a_data_set_beyond_what_the_cache_shows_is_refused_however_large_the_flash(elf: Path, tmp_path: Path) -> None:

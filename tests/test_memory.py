@@ -1,13 +1,14 @@
 """The memory report and each rule it enforces, on tiny programs linked with the real linker script."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import Programs
+from conftest import Completed, Programs
 from mgbuild.errors import UserError
 from mgbuild.firmware import memory, memory_page
 from mgbuild.plan import toolchain
@@ -131,6 +132,19 @@ def test_a_second_report_names_what_has_changed(link: Link, budget: Path, datase
     back = memory.check(link(PROGRAM), budget, dataset, path)
     assert "dram               -100  weights" in back
     assert memory.check(link(PROGRAM), budget, dataset, path, against=kept).endswith("\nnothing changed")
+
+
+def test_scons_compares_with_the_report_that_is_named(
+    programs: Programs, scons: Callable[..., Completed], tmp_path: Path
+) -> None:
+    document = json.loads((programs.esp32() / "memory.json").read_text())
+    (trainer,) = (symbol for symbol in document["symbols"] if symbol["name"] == "trainer")
+    trainer["bytes"] -= 1234
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(document))
+    result = scons("memory", f"against={other}", f"build={tmp_path / 'out'}")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^changed, static RAM .*\n.* \+1,234  trainer$", result.stdout, re.M), result.stdout
 
 
 def test_what_is_no_earlier_report(link: Link, budget: Path, dataset: Path, tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ static void invent(void) {
 }
 
 static void invent_until_key(void) {
+    (void)board_key_pressed(); // what was typed before this was offered is no answer to it
     print_text("# more names; a key starts over with the next seed\n");
     while (!board_key_pressed()) {
         uint8_t tokens[BLOCK_SIZE];

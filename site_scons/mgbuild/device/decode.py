@@ -8,8 +8,7 @@ from elftools.elf.elffile import ELFFile
 
 from mgbuild.firmware.elf import opened
 
-_CRASH = "Guru Meditation Error"
-_BACKTRACE = "Backtrace:"
+PANIC, PANIC_ENDS = "Guru Meditation Error", "Backtrace:"  # what its first and its last line hold
 _REGISTER = re.compile(r"\b(PC|A0) *: *0x([0-9a-f]{8})")
 _FRAME = re.compile(r"0x([0-9a-f]{8}):0x[0-9a-f]{8}")
 _EXECUTABLE = 0x4  # SHF_EXECINSTR
@@ -38,11 +37,11 @@ class Decoder:
 
     def explain(self, line: str) -> list[str]:
         """Lines to print after this one: its code addresses by place, while a crash is being printed, else none."""
-        if _CRASH in line:
+        if PANIC in line:
             self._crashing = True
         if not self._crashing:
             return []
-        if line.startswith(_BACKTRACE):
+        if line.startswith(PANIC_ENDS):
             self._crashing = False
             addresses = [int(text, 16) for text in _FRAME.findall(line)]
         else:

@@ -3,17 +3,19 @@
 import os
 import shlex
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
-from typing import TypeVar
 
 import esptool
 import serial
 from esptool import cmds
+from esptool.loader import DEFAULT_TIMEOUT
 from esptool.logger import log
+from esptool.util import UnsupportedCommandError
+from serial import rfc2217
 
 from mgbuild.device import ports
 from mgbuild.errors import UserError
@@ -24,13 +26,16 @@ FIRMWARE_OFFSET, FIRMWARE_SEARCHED = 0x1000, 0x10000  # bytes; the ROM fixes the
 REQUIREMENTS_MAGIC = b"MGDSNEED"
 ROM_BAUD = 115200  # the loader's, before it is told another
 CONNECT_ATTEMPTS = 7
+START_SECONDS = 1.0  # within which a chip that was reset is heard
+WITH_LINES = (serial.Serial, rfc2217.Serial)  # ports whose DTR and RTS may reset a chip into its loader
+LOST = (esptool.FatalError, UnsupportedCommandError, *ports.FAILURES)
 
 NO_ANSWER = (
     "the chip on {port} does not answer; hold its BOOT button down, press EN (RST) once, and let BOOT go when writing "
     "begins; if that does not help: a cable that carries data, the right port, nothing wired to GPIO0, 2, 12 or 15"
 )
-
-Result = TypeVar("Result")
+STARTED = "done: the program starts"
+NOT_STARTED = "done: now press EN (RST) on the board to start the program, for this port could not reset it"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Requirements:
 
 def command(parts: Sequence[Part], port: str, baud: int) -> str:
     """The esptool command that does the same as `write`, for those who want it by hand."""
-    words = ["esptool", "--chip", CHIP, "--port", port, "--baud", str(baud), "write-flash"]
+    words = ["esptool", "--chip", CHIP, "--port", port, "--baud", str(_rate(port, baud)), "write-flash"]
     for part in parts:
         words += [f"{part.offset:#x}", str(part.path)]
     return shlex.join(words)
@@ -68,38 +73,28 @@ def write(parts: Sequence[Part], port: str, baud: int, flash_bytes: int) -> None
     """
     contents = {part: _contents(part) for part in parts}
     print(f"the same by hand: {command(parts, port, baud)}", flush=True)
-    unfinished: list[str] = []
-
-    def run(loader: esptool.ESPLoader) -> None:
-        _check_flash(loader, flash_bytes)
-        for part, data in contents.items():
-            if _is_in_flash(loader, part, data):
-                print(f"{part.name}: unchanged, {len(data):,} bytes at {part.offset:#x}", flush=True)
-                continue
-            print(f"{part.name}: writing {len(data):,} bytes at {part.offset:#x}", flush=True)
-            unfinished.append(part.name)
-            with _progress():
-                cmds.write_flash(loader, [(part.offset, data)])  # reads its MD5 back
-            unfinished.clear()
-        _start_program(loader)
-
-    _with_loader(port, baud, run, unfinished)
-    print("done: the program starts", flush=True)
+    with _connected(port, baud) as board:
+        board.write(contents, flash_bytes)
+        _start(board)
 
 
 def write_dataset(path: Path, port: str, baud: int) -> None:
     """Write a packed data set alone; raises UserError as `write`, or if the firmware on the board cannot read it."""
     header = dataset.read_header(path.read_bytes())
-    needs = requirements(read(port, baud, FIRMWARE_OFFSET, FIRMWARE_SEARCHED))
-    if needs is None:
-        raise UserError(f"there is no firmware of this project on the board at {port}; write both: scons flash")
-    if header.num_chars + 1 != needs.vocab_size or header.num_docs > needs.num_docs:
-        raise UserError(
-            f"the data set has {header.num_chars} characters and {header.num_docs:,} documents; the firmware on the "
-            f"board was built for {needs.vocab_size - 1} characters and at most {needs.num_docs:,} documents; build "
-            "and write both: scons flash dataset=..."
-        )
-    write([Part("data set", needs.offset, path)], port, baud, needs.flash_bytes)
+    with _connected(port, baud) as board:
+        needs = requirements(board.read(FIRMWARE_OFFSET, FIRMWARE_SEARCHED))
+        if needs is None:
+            raise UserError(f"there is no firmware of this project on the board at {port}; write both: scons flash")
+        if header.num_chars + 1 != needs.vocab_size or header.num_docs > needs.num_docs:
+            raise UserError(
+                f"the data set has {header.num_chars} characters and {header.num_docs:,} documents; the firmware on "
+                f"the board was built for {needs.vocab_size - 1} characters and at most {needs.num_docs:,} documents; "
+                "build and write both: scons flash dataset=..."
+            )
+        part = Part("data set", needs.offset, path)
+        print(f"the same by hand: {command([part], port, baud)}", flush=True)
+        board.write({part: _contents(part)}, needs.flash_bytes)
+        _start(board)
 
 
 def requirements(image: bytes) -> Requirements | None:
@@ -112,24 +107,109 @@ def requirements(image: bytes) -> Requirements | None:
 
 def erase(port: str, baud: int) -> None:
     """Erase all of the flash; raises UserError as `write` does."""
-
-    def run(loader: esptool.ESPLoader) -> None:
+    with _connected(port, baud) as board:
         print("erasing the whole flash; this takes up to a minute", flush=True)
-        cmds.erase_flash(loader)
-
-    _with_loader(port, baud, run, [])
+        board.erase()
     print("done: the flash is empty", flush=True)
 
 
-def read(port: str, baud: int, offset: int, length: int) -> bytes:
-    """Bytes of the flash, from `offset` on; the program starts again afterwards. Raises UserError as `write` does."""
+class _Board:
+    """A chip that runs esptool's stub: one connection, which lasts for all that a command wants of its flash."""
 
-    def run(loader: esptool.ESPLoader) -> bytes:
-        data = cmds.read_flash(loader, offset, length, output=None)
-        _start_program(loader)
-        return data
+    def __init__(self, port: str, line: serial.SerialBase, baud: int) -> None:
+        self.unfinished = ""  # name of the part that is being written
+        self._line = line
+        loader = _detected(port, line)
+        if loader.CHIP_NAME != "ESP32":
+            raise UserError(f"the chip on {port} is an {loader.CHIP_NAME}; this firmware is for the ESP32 alone")
+        self._loader = cmds.run_stub(loader)
+        self.set_rate(baud)
+        cmds.attach_flash(self._loader)
 
-    return _with_loader(port, baud, run, [])
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the flash from `offset` on."""
+        return cmds.read_flash(self._loader, offset, length, output=None)
+
+    def write(self, contents: Mapping[Part, bytes], flash_bytes: int) -> None:
+        """Write the parts that differ; raises UserError when the flash has fewer than `flash_bytes`."""
+        _check_flash(self._loader, flash_bytes)
+        for part, data in contents.items():
+            if self._loader.flash_md5sum(part.offset, len(data)) == md5(data).hexdigest():
+                print(f"{part.name}: unchanged, {len(data):,} bytes at {part.offset:#x}", flush=True)
+                continue
+            print(f"{part.name}: writing {len(data):,} bytes at {part.offset:#x}", flush=True)
+            self.unfinished = part.name
+            with _progress():
+                cmds.write_flash(self._loader, [(part.offset, data)])  # reads its MD5 back
+            self.unfinished = ""
+
+    def erase(self) -> None:
+        """Erase all of the flash."""
+        cmds.erase_flash(self._loader)
+
+    def start_program(self) -> bool:
+        """Reset the chip, out of its loader; returns whether it was heard to start.
+
+        Not every port has a reset line, nor every board a use for it.
+        """
+        self.set_rate(ROM_BAUD)
+        self._line.reset_input_buffer()
+        cmds.reset_chip(self._loader, "hard-reset")
+        self._line.timeout = START_SECONDS
+        return self._line.read(1) != b""
+
+    def set_rate(self, baud: int) -> None:
+        """Let chip and port go on at so many bits per second."""
+        if self._line.baudrate != baud:
+            self._loader.change_baud(baud)
+
+
+@contextmanager
+def _connected(port: str, baud: int) -> Iterator[_Board]:
+    """The board on a port, in its loader. What it refuses leaves it running the program that it has."""
+    board = None
+    log.set_verbosity("silent")
+    line = ports.opened(port, ROM_BAUD, DEFAULT_TIMEOUT)  # esptool's: each change of it costs a round trip on a network
+    try:
+        board = _Board(port, line, _rate(port, baud))
+        yield board
+        board.set_rate(ROM_BAUD)  # where the next command looks for the stub, if nothing has reset the chip
+    except UserError:
+        if board:
+            with suppress(*LOST):
+                board.start_program()
+        raise
+    except LOST as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        unfinished = board.unfinished if board else ""
+        if "MD5" in reason:
+            raise UserError(
+                f"what is in flash for {unfinished} is not what was sent; run the command again, with "
+                "flash_baud=115200, or try another cable or supply"
+            ) from None
+        half = f"; {unfinished} may be half-written" if unfinished else ""
+        raise UserError(f"lost the board on {port} ({reason}){half}: plug it in and run the same command") from None
+    finally:
+        line.close()
+
+
+def _detected(port: str, line: serial.SerialBase) -> esptool.ESPLoader:
+    try:
+        mode = "default-reset" if isinstance(line, WITH_LINES) else "no-reset"
+        return cmds.detect_chip(line, ROM_BAUD, mode, connect_attempts=CONNECT_ATTEMPTS)
+    except esptool.FatalError as error:
+        if "magic" in str(error) or "Unexpected chip" in str(error):
+            raise UserError(f"the chip on {port} is none that esptool knows ({error})") from None
+        raise UserError(NO_ANSWER.format(port=port)) from None
+
+
+def _start(board: _Board) -> None:
+    print(STARTED if board.start_program() else NOT_STARTED, flush=True)
+
+
+def _rate(port: str, baud: int) -> int:
+    """Bits per second in the loader. Nobody can tell the far end of a bare socket another rate than it has."""
+    return ROM_BAUD if port.startswith("socket:") else baud
 
 
 def _contents(part: Part) -> bytes:
@@ -138,46 +218,6 @@ def _contents(part: Part) -> bytes:
     except OSError as error:
         raise UserError(f"cannot read {part.path}: {error.strerror}") from None
     return data + b"\xff" * (-len(data) % 4)
-
-
-def _with_loader(port: str, baud: int, run: Callable[[esptool.ESPLoader], Result], unfinished: Sequence[str]) -> Result:
-    """What `run` returns, given a connected chip with esptool's stub running."""
-    loader = None
-    log.set_verbosity("silent")
-    try:
-        loader = _connect(port)
-        if loader.CHIP_NAME != "ESP32":
-            raise UserError(f"the chip on {port} is an {loader.CHIP_NAME}; this firmware is for the ESP32 alone")
-        loader = cmds.run_stub(loader)
-        if baud > ROM_BAUD:
-            loader.change_baud(baud)
-        cmds.attach_flash(loader)
-        return run(loader)
-    except (esptool.FatalError, OSError) as error:  # pyserial's exceptions are OSError
-        reason = str(error).splitlines()[0]
-        if "MD5" in reason:
-            raise UserError(
-                f"what is in flash for {unfinished[0]} is not what was sent; run the command again, with "
-                "flash_baud=115200, or try another cable or supply"
-            ) from None
-        half = f"; {unfinished[0]} may be half-written" if unfinished else ""
-        raise UserError(f"lost the board on {port} ({reason}){half}: plug it in and run the same command") from None
-    finally:
-        if loader is not None:
-            loader._port.close()
-
-
-def _connect(port: str) -> esptool.ESPLoader:
-    try:
-        serial.Serial(port, exclusive=True).close()  # esptool's own message would not say why
-    except OSError as error:
-        raise ports.open_failure(port, error) from None
-    try:
-        return cmds.detect_chip(port, ROM_BAUD, connect_attempts=CONNECT_ATTEMPTS)
-    except esptool.FatalError as error:
-        if "magic" in str(error) or "Unexpected chip" in str(error):
-            raise UserError(f"the chip on {port} is none that esptool knows ({error})") from None
-        raise UserError(NO_ANSWER.format(port=port)) from None
 
 
 def _check_flash(loader: esptool.ESPLoader, flash_bytes: int) -> None:
@@ -190,14 +230,6 @@ def _check_flash(loader: esptool.ESPLoader, flash_bytes: int) -> None:
             f"the board's flash is {size // MEGABYTE} MB and the image needs {flash_bytes // MEGABYTE} MB; "
             f"build it for that: flash_size={size // MEGABYTE}"
         )
-
-
-def _is_in_flash(loader: esptool.ESPLoader, part: Part, data: bytes) -> bool:
-    return loader.flash_md5sum(part.offset, len(data)) == md5(data).hexdigest()
-
-
-def _start_program(loader: esptool.ESPLoader) -> None:
-    cmds.reset_chip(loader, "hard-reset")
 
 
 @contextmanager

@@ -1,9 +1,11 @@
-"""Which serial port the board is on, and what to say when that port does not open."""
+"""Which serial port the board is on, how it is opened, and what to say when that fails."""
 
 import errno
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+import serial
 from serial.tools import list_ports
 
 from mgbuild.errors import UserError
@@ -24,6 +26,14 @@ BRIDGES = {
     (0x067B, 0x23A3): "PL2303GC",
 }
 VARIABLE = "ESPPORT"
+NETWORK = ("socket", "rfc2217")  # schemes of ports on another machine, as HOST:NUMBER
+
+try:
+    from termios import error as _terminal_error
+except ImportError:  # Windows
+    _terminal_error = OSError
+# What a port raises that is gone. pyserial's exceptions are OSError; what its tcflush and tcdrain raise is not.
+FAILURES = (OSError, _terminal_error)
 
 
 def find(choice: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -52,10 +62,32 @@ def find(choice: str, environment: Mapping[str, str] = os.environ) -> str:
     )
 
 
-def open_failure(port: str, error: OSError) -> UserError:
+def opened(port: str, baud: int, timeout: float | None = None) -> serial.SerialBase:
+    """An open port, held for us alone, with the chip neither in reset nor told to enter its loader.
+
+    `port` is a device or any URL of pyserial's serial_for_url. `timeout` of reading: seconds, None for ever. Raises
+    UserError when it does not open.
+    """
+    try:
+        if port.startswith(tuple(f"{scheme}://" for scheme in NETWORK)) and urlsplit(port).port is None:
+            raise ValueError("the number after HOST: is missing")
+        board = serial.serial_for_url(port, do_not_open=True, baudrate=baud, timeout=timeout, exclusive=True)
+        board.dtr = board.rts = False
+        board.open()
+    except (ValueError, *FAILURES) as error:
+        raise open_failure(port, error) from None
+    return board
+
+
+def open_failure(port: str, error: Exception) -> UserError:
     """The sentence to print when `port` could not be opened."""
     text = str(error)
-    number = error.errno or 0
+    number = getattr(error, "errno", None) or 0
+    if "://" in port:
+        return UserError(
+            f"cannot open {port}: {text.removeprefix(f'Could not open port {port}: ')}; a board elsewhere is "
+            "socket://HOST:NUMBER or rfc2217://HOST:NUMBER, and a server or emulator must be running there"
+        )
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or "FileNotFoundError" in text or "No such file" in text:
         return UserError(f"there is no port {port}; plug the board in, or leave port= out to see the ports there are")
     if number in (errno.EACCES, errno.EPERM) or "Permission" in text:

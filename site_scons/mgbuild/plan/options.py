@@ -163,7 +163,7 @@ OPTIONS = (
     Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash", BUILD),
     Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD),
     Option("k", "", str, "scons test: run the tests that match this pytest expression", OTHER),
-    Option("port", "", str, "scons flash, monitor, erase: serial port of the board", OTHER),
+    Option("port", "", str, "scons flash, monitor, erase: the board's serial port, socket://HOST:N or rfc2217://HOST:N", OTHER),
     Option("baud", "115200", _whole(9600, 4_000_000), "of the console: in the firmware and for scons monitor", OTHER),
     Option("flash_baud", "460800", _whole(9600, 4_000_000), "scons flash, erase: bits per second", OTHER),
     Option("until", "", str, "scons monitor: leave when a line matches this regular expression", OTHER),

@@ -1,0 +1,162 @@
+"""A board on another machine, as far as a computer has one: an emulated ESP32 whose UART0 is a socket.
+
+It is flashed through the loader in its ROM, and boots what was written. Skipped where no QEMU has the esp32 machine.
+"""
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import serial
+from conftest import Completed, Programs
+from mgbuild.device import flash, monitor
+from mgbuild.emulated import emulator
+from mgbuild.errors import UserError
+from mgbuild.firmware import image
+
+FLASH_BYTES = 4 << 20
+TIMEOUT = 120  # seconds; a run takes a few
+SHORT = {"steps": 20, "samples": 3}
+IN_LOADER = ("-global", "driver=esp32.gpio,property=strap_mode,value=0x0f")  # the pins as BOOT held down leaves them
+
+Machine = Callable[..., AbstractContextManager[str]]
+
+
+@pytest.fixture
+def machine(esp32_emulator: str) -> Machine:
+    """Function that runs a chip with a file as its flash, and gives the URL of its console while it runs.
+
+    It waits with its first instruction until somebody has opened the console.
+    """
+
+    @contextmanager
+    def run(contents: Path, *flags: str) -> Iterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            words = emulator.command_esp32(esp32_emulator, contents, "chardev:console")
+            console = f"socket,id=console,fd={listener.fileno()},server=on,wait=on"
+            words += ["-chardev", console, *flags]
+            with subprocess.Popen(words, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL) as process:
+                try:
+                    yield f"socket://127.0.0.1:{listener.getsockname()[1]}"
+                finally:
+                    process.kill()
+
+    return run
+
+
+@pytest.fixture
+def contents(tmp_path: Path) -> Path:
+    """A flash with nothing in it."""
+    path = tmp_path / "flash.bin"
+    path.write_bytes(b"\xff" * FLASH_BYTES)
+    return path
+
+
+def built(programs: Programs, **options: object) -> list[flash.Part]:
+    folder = programs.esp32(**options)
+    layout = image.flash_layout(folder / "firmware.elf")
+    return [
+        flash.Part("firmware", layout.firmware, folder / "firmware.bin"),
+        flash.Part("data set", layout.dataset, folder / "dataset.bin"),
+    ]
+
+
+def test_what_the_loader_wrote_boots_and_learns_the_names_of_the_host(
+    machine: Machine, contents: Path, programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts, log = built(programs, **SHORT), tmp_path / "run.log"
+    with machine(contents, *IN_LOADER) as port:
+        flash.write(parts, port, 460800, FLASH_BYTES)
+        assert flash.NOT_STARTED in capsys.readouterr().out
+    for part in parts:
+        data = part.path.read_bytes()
+        assert contents.read_bytes()[part.offset : part.offset + len(data)] == data
+    with machine(contents) as port:
+        assert monitor.monitor(port, until="^weights crc32", timeout=TIMEOUT, log=log, terminal=False) == 0
+    output = "".join(line for line in log.read_text().splitlines(keepends=True) if not line.startswith("# "))
+    assert programs.run_host(**SHORT).stdout in output
+
+
+def test_scons_takes_the_url_for_flash_dataset_alone_and_erase(
+    machine: Machine, contents: Path, programs: Programs, scons: Callable[..., Completed], tmp_path: Path
+) -> None:
+    """One after the other, with a chip that nothing resets between them."""
+    text, build = tmp_path / "few.txt", f"build={tmp_path / 'out'}"
+    text.write_text("abcdefghijklm\nnopqrstuvwxyz\n")
+    (firmware, _) = built(programs, **SHORT)
+    flashed = firmware.path.read_bytes()
+    contents.write_bytes(contents.read_bytes()[: firmware.offset] + flashed + bytes(FLASH_BYTES))
+    with contents.open("r+b") as file:
+        file.truncate(FLASH_BYTES)
+    with machine(contents, *IN_LOADER) as port:
+        result = scons("flash-dataset", f"dataset={text}", f"port={port}", build)
+        assert result.returncode == 0, result.stderr
+        packed = (tmp_path / "out/dataset.bin").read_bytes()
+        written = contents.read_bytes()
+        assert written[0x80000 : 0x80000 + len(packed)] == packed
+        assert written[firmware.offset : firmware.offset + len(flashed)] == flashed
+        result = scons("erase", f"port={port}", build)
+        assert result.returncode == 0, result.stderr
+    assert contents.read_bytes() == b"\xff" * FLASH_BYTES
+
+
+@pytest.mark.parametrize(
+    ("at", "replacement"), [(2000, None), (0, b"\x12"), (4, b"\0\0\0\x40")], ids=["checksum", "header", "entry"]
+)
+def test_a_damaged_firmware_is_named(
+    at: int, replacement: bytes | None, machine: Machine, contents: Path, programs: Programs, capsys
+) -> None:
+    """The ROM says so in its words, or says nothing at all after its first line."""
+    (firmware, _) = built(programs, **SHORT)
+    data = bytearray(firmware.path.read_bytes())
+    replacement = replacement or bytes([data[at] ^ 1])
+    data[at : at + len(replacement)] = replacement
+    with contents.open("r+b") as file:
+        file.seek(firmware.offset)
+        file.write(data)
+    with machine(contents) as port:
+        monitor.monitor(port, timeout=monitor.START_SECONDS + 2, terminal=False)
+    assert capsys.readouterr().err == f"hint: {monitor.DAMAGED}\n"
+
+
+def test_an_empty_flash_is_named(machine: Machine, contents: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with machine(contents) as port:
+        monitor.monitor(port, timeout=monitor.START_SECONDS + 2, terminal=False)
+    assert capsys.readouterr().err == f"hint: {monitor.DAMAGED}\n"
+
+
+def test_a_chip_in_its_loader_is_named(machine: Machine, contents: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with machine(contents, *IN_LOADER) as port:
+        monitor.monitor(port, timeout=monitor.START_SECONDS + 2, terminal=False)
+    assert capsys.readouterr().err == f"hint: {monitor.IN_LOADER}\n"
+
+
+def test_a_firmware_in_the_loaders_place_is_refused(machine: Machine, contents: Path, programs: Programs) -> None:
+    """A board that runs its program, and has no reset line, does not answer the loader's questions."""
+    folder = programs.esp32(**SHORT)
+    contents.write_bytes((folder / "factory.bin").read_bytes())
+    with (
+        machine(contents) as port,
+        pytest.raises(UserError, match=f"the chip on {port} does not answer; hold its BOOT"),
+    ):
+        flash.write(built(programs, **SHORT), port, 460800, FLASH_BYTES)
+
+
+def test_a_key_typed_during_training_does_not_start_the_next_seed(
+    machine: Machine, contents: Path, programs: Programs
+) -> None:
+    contents.write_bytes((programs.esp32() / "factory.bin").read_bytes())
+    with machine(contents) as port, serial.serial_for_url(port, timeout=TIMEOUT) as console:
+        while not (line := console.readline()).startswith(b"weights crc32"):
+            assert line, "the run did not end"
+            if line.startswith(b"step    1 "):
+                console.write(b"x" * 20)
+        assert console.readline().startswith(b"# more names")
+        assert not [name for _ in range(200) if (name := console.readline()).startswith(b"#")]
+        console.write(b"x")
+        while not (line := console.readline()).startswith(b"#"):
+            assert line, "no answer to the key"
+        assert line.rstrip() == b"# seed 43"
