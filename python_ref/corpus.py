@@ -5,11 +5,11 @@ from pathlib import Path
 
 
 def documents(path: Path) -> list[str]:
-    """Lines of a UTF-8 text, stripped, blank ones left out.
+    """Lines of a UTF-8 text, stripped, blank ones and a byte-order mark left out.
 
     Raises OSError when the file cannot be read, UnicodeDecodeError when it is not UTF-8.
     """
-    with open(path, encoding="utf-8") as lines:
+    with open(path, encoding="utf-8-sig") as lines:
         return [line.strip() for line in lines if line.strip()]
 
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,7 +51,9 @@ class Run:
 class Learner(Protocol):
     """A model in training, as each reference implements it."""
 
-    parameters: Sequence[float]
+    @property
+    def parameters(self) -> Iterable[float]:
+        """All of them, as they are now."""
 
     def learn(self, tokens: list[int], step: int, rate: float) -> float:
         """Take Adam step number `step`, counted from 0, on one document; returns its loss before the step."""
@@ -90,7 +92,7 @@ def train(
         run.losses.append(loss)
         if on_step is not None:
             on_step(step, loss)
-    run.parameters = model.parameters
+    run.parameters = list(model.parameters)
     for _ in range(recipe.samples):
         tokens = list(sample(model, shape, rng, recipe.temperature))
         run.samples.append(tokenizer.decode(tokens))

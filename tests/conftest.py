@@ -45,9 +45,9 @@ def root() -> Path:
 def run_scons(
     *words: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = BUILD_TIMEOUT
 ) -> Completed:
-    """Run scons with these words, quietly, and return its exit status, stdout and stderr."""
+    """Run scons with these words, every step told, and return its exit status, stdout and stderr."""
     return subprocess.run(
-        [sys.executable, "-m", "SCons", "-Q", *words],
+        [sys.executable, "-m", "SCons", "-Q", "verbose=1", *words],
         cwd=cwd,
         env=env,
         capture_output=True,

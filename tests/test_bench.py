@@ -1,11 +1,13 @@
 """Speed, in counts that do not depend on the machine: the line that a change may not cross."""
 
+import io
 from typing import Any
 
 import pytest
 from conftest import ROOT, Programs
 from mgbuild.emulated import bench, profile
 from mgbuild.plan import options
+from rich.console import Console
 
 CEILINGS = bench.ceilings(ROOT / "tests/bench_ceilings.toml")
 
@@ -92,3 +94,25 @@ def test_scopes_hold_what_their_functions_call(programs: Programs) -> None:
             assert owner.phase == "Adam"
         if owner.function == "random_choice":
             assert owner.phase == "generation"
+
+
+def test_the_tables_fit_80_columns() -> None:
+    kernels = {
+        name: {"instructions": 123_456.0, "cycles_model": 123_456.0} for name in ("matmul_nt_add_sparse", "crc32")
+    }
+    firmware = {
+        **dict.fromkeys(("instructions_per_step", "cycles_per_step_model"), 2_438_000.0),
+        **{"steps": 1000, "instructions_per_mac": 36.8, "instructions_per_token": 491_000.0, "kernels": kernels},
+        "phases": dict.fromkeys(profile.TRAINING, 1_000_000.0),
+        "instructions_per_mac_by_kernel": {"matmul_nt_add_sparse": 1.734},
+    }
+    times = {"microseconds_per_step": 5.8}
+    for name in ("numpy", "scalar"):
+        times |= {f"{name}_microseconds_per_step": 264_000.0, f"times_faster_than_{name}": 45_000.0}
+    results = {"options": {"seed": 42}, "xtensa": {"asm": firmware, "plain": firmware}, "host": times}
+    console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)
+    for part in bench.table(results):
+        console.print(part)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("matmul_nt_add_sparse" in line and "1.734" in line for line in lines), "nothing is cropped"

@@ -473,7 +473,8 @@ def test_the_reason_of_a_reset_is_named(cause: int, stored: int, reason: str, ch
 def test_a_panic_puts_the_clock_back_before_the_reset(event: int, mark: int, chip: MakeChip) -> None:
     """system_internal.c, esp_restart_noos(): or the ROM's console and flash would be too fast.
 
-    Event 3 is the watchdog's interrupt. The watchdog is fed first, for the delay may be longer than what its time has left.
+    Event 3 is the watchdog's interrupt. The watchdog is fed first, for the delay may be longer than what its time has
+    left.
     """
     before = dict.fromkeys(CLOCK_REGISTERS, BEFORE)
     double, expected = chip(before), Expected(before)

@@ -1,18 +1,28 @@
 """The model of the LX6 pipeline, on loops whose cycles are published or follow from what is published of the LX6."""
 
+import re
+
 import pytest
 from conftest import Programs
 from mgbuild.emulated import lx6
 from mgbuild.errors import UserError
+from mgbuild.firmware import isa
+from mgbuild.firmware.machine_code import MachineCode
 
 
 def code(*lines: str, start: int = 0, loop_end: int = 0) -> lx6.Run:
-    """Instructions from assembly text, three bytes each; a loop among them ends at `loop_end`."""
-    found = []
-    for index, line in enumerate(lines):
+    """Instructions from assembly text, immediates left out but for a loop's, whose body ends at `loop_end`."""
+    found: list[isa.Instruction] = []
+    for line in lines:
         name, _, operands = line.partition(" ")
-        registers = tuple(lx6.REGISTER.findall(operands))
-        found.append(lx6.Instruction(start + 3 * index, 3, name, registers, loop_end if name in lx6.LOOPS else 0))
+        [row] = [row for row in isa.ROWS if row.name == name]
+        address = found[-1].end if found else start
+        word = row.match
+        for operand, register in zip(row.operands, re.findall(r"[abf](\d+)", operands), strict=True):
+            word |= int(register) << row.places[operand[-1]][0]
+        if name in isa.LOOPS:
+            word |= (loop_end - address - 4) << row.places["i"][0]
+        found.append(isa.decode(word.to_bytes(3, "little"), address))
     return tuple(found)
 
 
@@ -110,27 +120,13 @@ def test_lost_cycles_hide_a_latency() -> None:
     assert sequence(load, use) == 2 + 3 + 1
 
 
-def test_lines_of_the_disassembler_become_instructions() -> None:
-    assert lx6.parse("    7064: 76 9c 95     \tloopnez\ta12, 0x70fd <softmax+0xb5>") == lx6.Instruction(
-        0x7064, 3, "loopnez", ("a12",), 0x70FD
-    )
-    assert lx6.parse("    70cd: 00 32 03     \tlsip\tf0, a2, 0xa4") == lx6.Instruction(0x70CD, 3, "lsip", ("f0", "a2"))
-    assert lx6.parse("00005010 <simcall>:") is None
-    store = lx6.Instruction(0, 3, "ssip", ("f0", "a2"))
-    assert store.sources == ("f0", "a2") and store.results == ("a2",)
-    move = lx6.Instruction(0, 3, "movt.s", ("f0", "f1", "b0"))
-    assert move.sources == ("f0", "f1", "b0") and move.results == ("f0",)
-
-
-def test_the_firmware_is_decoded_from_any_instruction_on(programs: Programs) -> None:
-    code = lx6.Code(programs.sim()[0])
-    names = {instruction.name for instruction in code.values()}
-    assert {"madd.s", "lsip", "loopnez", "entry"} <= names
-    assert names & {"retw", "retw.n"}, "GNU as makes the second of the first"
-    [loop, *_] = [instruction for instruction in code.values() if instruction.name == "loopnez"]
-    expected = code.run(loop.address, loop.address + 3)
-    code.clear()
-    assert code.run(loop.address, loop.address + 3) == expected
+def test_a_run_is_what_lies_between_two_addresses(programs: Programs) -> None:
+    elf = programs.sim()[0]
+    [function] = [one for one in MachineCode(elf).functions.values() if one.name == "matmul_nt"]
+    code = lx6.Code(elf)
+    first, second = code.run(function.start, function.start + 3)
+    assert (first.name, first.end, second.address) == ("entry", second.address, function.start + 3)
+    assert code.run(function.start, function.start) == (first,)
 
 
 def test_an_address_without_instructions_is_named(programs: Programs) -> None:

@@ -54,6 +54,11 @@ def test_defaults_are_microgpts():
         ({"kernels": "ams"}, "kernels=ams.*did you mean asm"),
         ({"dataset": "no/such.txt"}, "dataset=no/such.txt does not exist"),
         ({"dataset": "data"}, "dataset=data is a directory"),
+        ({"dataset": "/dev/zero"}, "dataset=/dev/zero is not a file that can be read twice"),
+        ({"dataset": "x" * 5000}, "cannot be read: File name too long"),
+        ({"flash_size": "3"}, "valid: 1, 2, 4, 8, 16"),
+        ({"verbose": "yes"}, "verbose=yes is not one of the choices; valid: 0, 1"),
+        ({"build": "x" * 5000}, "cannot be read: File name too long"),
         ({"build": "tests"}, "build=tests already holds files"),
         ({"build": "SConstruct"}, "build=SConstruct must name a folder"),
         ({"build": ""}, "build= must name a folder"),
@@ -63,6 +68,55 @@ def test_defaults_are_microgpts():
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
         options.parse(arguments)
+
+
+@pytest.mark.parametrize("character", list("$\"'%\\`\n"))
+def test_a_build_folder_whose_name_a_shell_would_read_is_refused(character):
+    with pytest.raises(UserError, match="which the tools of a build take for more than a name"):
+        options.parse({"build": f"a{character}b"})
+
+
+def test_paths_start_where_the_user_stands(tmp_path, root):
+    (tmp_path / "mine.txt").write_text("emma\n")
+    settings = options.parse({"dataset": "mine.txt", "log": "run.log", "build": "out"}, tmp_path)
+    assert settings.dataset == tmp_path / "mine.txt"
+    assert (settings.log, settings.build) == (str(tmp_path / "run.log"), tmp_path / "out")
+    assert str(options.parse({}, tmp_path).dataset) == "data/names.txt"
+    assert options.parse({"until": "x", "port": "/dev/ttyUSB0"}, tmp_path).log == ""
+    inside = options.parse({"dataset": "README.md", "build": "../out"}, root / "data")
+    assert (str(inside.dataset), str(inside.build)) == ("data/README.md", "out")
+    with pytest.raises(UserError, match=f"dataset=no.txt does not exist .looked for {tmp_path / 'no.txt'}"):
+        options.parse({"dataset": "no.txt"}, tmp_path)
+
+
+def test_a_text_in_the_build_folder_is_refused(tmp_path):
+    options.make_build_folder(tmp_path)
+    (tmp_path / "dataset.bin").write_text("emma\n")
+    with pytest.raises(UserError, match="lies in the build folder"):
+        options.parse({"dataset": str(tmp_path / "dataset.bin"), "build": str(tmp_path)})
+
+
+def test_fit_chooses_a_width_for_any_number_of_heads():
+    assert options.parse({"n_head": "3"}, width_is_asked=True).n_embd == 18
+    assert options.parse({}, width_is_asked=True).n_embd == 16
+    for arguments in ({"n_head": "3"}, {"n_head": "3", "n_embd": "16"}):
+        with pytest.raises(UserError, match="n_embd=16 is not divisible by n_head=3"):
+            options.parse(arguments, width_is_asked="n_embd" in arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seed=7", "sim"], "--seed=7: options have no dashes here: seed=7"),
+        (["sim", "--seed", "7"], "--seed: options have no dashes here: seed=7"),
+        (["-seed"], "-seed: options have no dashes here: seed=VALUE"),
+        (["--log-every=5"], "--log-every=5: options have no dashes here: log_every=5"),
+    ],
+)
+def test_options_as_other_programs_write_them_get_a_hint(words, message):
+    with pytest.raises(UserError, match=message):
+        options.check_words(words, ["sim", "7"])
+    options.check_words(["-j2", "-n", "--debug=explain", "seed=7", "sim"], ["sim"])
 
 
 @pytest.mark.parametrize(
@@ -86,6 +140,7 @@ def test_help_names_everything():
     text = targets.help_text() + options.help_text()
     for option in options.OPTIONS:
         assert f"  {option.name}={option.default}" in text
+    assert max(map(len, text.splitlines())) <= 80
     for name in targets.TARGETS:
         assert f"\n  {name} " in text
 
@@ -97,6 +152,8 @@ def test_help_names_everything():
         ("falsh", "unknown target falsh; did you mean flash\\?"),
         ("steps", "steps is an option.*steps=VALUE"),
         ("elsewhere/firmware.elf", "unknown target elsewhere/firmware.elf"),
+        ("help", "help is no target here; `scons -h` lists targets and options"),
+        ("clean", "clean is no target here; `scons -c` removes"),
     ],
 )
 def test_unknown_targets_are_named(name, message, tmp_path):

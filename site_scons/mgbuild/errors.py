@@ -11,7 +11,7 @@ class UserError(Exception):
 
 def suggestion(word: str, valid: Iterable[str]) -> str:
     """Sentence that lists the valid words, led by the one closest to `word` if any is close."""
-    names = sorted(valid)
+    names = sorted(valid, key=lambda name: (int(name) if name.isdigit() else 0, name))  # 2 before 16
     near = get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{hint}valid: {', '.join(names)}"

@@ -13,7 +13,8 @@ def _measure(target: list, source: list, env: SConsEnvironment) -> None:
     sys.path.append(env.Dir("#").abspath)  # for python_ref
     from mgbuild.emulated import bench  # here, so that building for the host takes no package but SCons
 
-    bench.main(*(Path(str(node)) for node in source), env["BENCH_SETTINGS"], Path(env["BENCH_JSON"]))
+    plugin, asm, plain, library, image, text = (Path(str(node)) for node in source)
+    bench.main(plugin, asm, plain, library, image, text, env["BENCH_SETTINGS"], Path(env["BENCH_JSON"]))
 
 
 def _plugin(env: SConsEnvironment, target: str) -> list:

@@ -9,12 +9,13 @@ from SCons.Script.SConscript import SConsEnvironment
 
 
 def _pack(target: list, source: list, env: SConsEnvironment) -> None:
-    Path(str(target[0])).write_bytes(dataset.pack(Path(str(source[0]))))
+    Path(str(target[0])).write_bytes(dataset.pack(Path(str(source[0])), remark=print))
 
 
 def _dataset(env: SConsEnvironment, image: str, text: str) -> list:
     """Node of the image made from a text file."""
-    node = env.Command(image, text, Action(reporting(_pack), "pack $SOURCE into $TARGET"))
+    file = env.fs.File(text)  # not env.File, to which a $ in a name means a variable
+    node = env.Command(image, file, Action(reporting(_pack), "pack $SOURCE into $TARGET"))
     return env.MadeBy(node, "plan")
 
 

@@ -78,11 +78,26 @@ static float milliseconds(uint64_t cycles) {
     return divide32(counted, (float)board_cycles_per_millisecond());
 }
 
+enum { LAST_STEPS = STEPS < 100 ? STEPS : 100 };
+
+// Says so when the last steps' mean loss is more than half a nat above that of the first step and of guessing.
+static void report_divergence(float first_loss, float last_losses) {
+    const float guessing = log32((float)VOCAB_SIZE);
+    const float mean = divide32(last_losses, (float)LAST_STEPS);
+    if (mean > (first_loss > guessing ? first_loss : guessing) + 0.5f) {
+        print_text("# training diverged, mean loss ");
+        print_fixed4(mean);
+        print_text(" at its end: try a smaller lr=\n");
+    }
+}
+
 static bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
 
 static void train(void) {
     uint32_t until_print = LOG_EVERY;
     uint64_t cycles = 0;
+    float first_loss = 0.0f;
+    float last_losses = 0.0f;
     for (uint32_t number = 1; number <= STEPS; ++number) {
         const uint32_t begin = board_cycles();
         const float loss = trainer_step(&trainer);
@@ -96,7 +111,10 @@ static void train(void) {
             board_abort("the loss is not finite; lr= may be too large");
         }
         until_print = until_print == 0 ? LOG_EVERY : until_print;
+        first_loss = number == 1 ? loss : first_loss;
+        last_losses += number > STEPS - LAST_STEPS ? loss : 0.0f;
     }
+    report_divergence(first_loss, last_losses);
     if (board_cycles_per_millisecond() != 0) {
         print_text("# time per step: ");
         print_fixed4(divide32(milliseconds(cycles), (float)STEPS));

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mgbuild import run_result
 from mgbuild.emulated import profile
 from mgbuild.errors import UserError
 from mgbuild.plan import configure, dataset
@@ -21,6 +22,7 @@ from mgbuild.plan.shape import Shape
 HEADLINE = ("matmul_nt", "matmul_nn")  # dense forward and input-gradient products
 TRAINER_BYTES = 200_000  # more than struct trainer takes: 2 for each of 65,535 documents at most, and a generator
 SCALAR_STEPS = 4
+WIDTH = 80  # columns of the tables
 
 
 def positions_of_steps(settings: Settings, image: Path) -> list[int]:
@@ -106,6 +108,8 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
     from python_ref.corpus import documents
     from python_ref.training import Recipe
 
+    assert settings.seed is not None, "options.check_seed lets only the chip draw it"
+    seed = settings.seed
     native = ctypes.CDLL(str(library.resolve()))
     native.trainer_begin.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32]
     native.trainer_step.argtypes = [ctypes.c_void_p]
@@ -116,7 +120,7 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
         raise UserError(f"{library} was not built for {image}; build both again")
     trainer = ctypes.create_string_buffer(TRAINER_BYTES)
     address = ctypes.addressof(trainer)
-    key = configure.seed_words(settings.seed)
+    key = configure.seed_words(seed)
 
     def train() -> int:
         for _ in range(settings.steps):
@@ -132,7 +136,7 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
     shape = reference.Shape(sizes.vocab_size, sizes.n_layer, sizes.n_embd, sizes.n_head, sizes.block_size)
 
     def learn(train: Any, steps: int) -> Callable[[], int]:
-        recipe = Recipe(settings.seed, settings.steps, settings.lr, samples=0, stop_after=min(steps, settings.steps))
+        recipe = Recipe(seed, settings.steps, settings.lr, samples=0, stop_after=min(steps, settings.steps))
         return lambda: len(train(names, shape, recipe).losses)
 
     numpy = _best(learn(numpy_gpt.train, 1000), 2)
@@ -149,7 +153,7 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
 def table(results: dict[str, Any]) -> list[Table]:
     """The results as a reader wants them."""
     asm, plain = results["xtensa"]["asm"], results["xtensa"]["plain"]
-    title = f"one training step, emulated core, mean of {asm['steps']:,} (seed {results['seed']})"
+    title = f"one training step, emulated core, mean of {asm['steps']:,} (seed {results['options']['seed']})"
     summary = Table(title=title, title_justify="left")
     for column in ("", "assembly", "plain C"):
         summary.add_column(column, justify="left" if not column else "right")
@@ -162,8 +166,8 @@ def table(results: dict[str, Any]) -> list[Table]:
         summary.add_row(label, f"{asm[key]:,.{digits}f}", f"{plain[key]:,.{digits}f}")
     for phase in profile.TRAINING:
         summary.add_row(f"  {phase}", f"{asm['phases'][phase]:,.0f}", f"{plain['phases'][phase]:,.0f}")
-    kernels = Table(title="by function, assembly", title_justify="left")
-    for column in ("function", "instructions", "cycles, estimated *", "instructions per multiply-accumulate"):
+    kernels = Table(title="by function, assembly; instructions also for each multiply-accumulate", title_justify="left")
+    for column in ("function", "instructions", "cycles, estimated *", "a multiply-accumulate"):
         kernels.add_column(column, justify="left" if column == "function" else "right")
     per_mac = asm["instructions_per_mac_by_kernel"]
     for name, counts in asm["kernels"].items():
@@ -199,8 +203,11 @@ def main(
     plugin: Path, asm: Path, plain: Path, library: Path, image: Path, text: Path, settings: Settings, output: Path
 ) -> None:
     """Measure everything, print the tables, write the JSON."""
+    options = run_result.run_options(settings)
+    del options["kernels"]  # both are measured
     results = {
-        "seed": settings.seed,
+        "version": configure.version(Path.cwd()),
+        "options": options,
         "xtensa": {
             "asm": core(plugin, asm, image, settings),
             "plain": core(plugin, plain, image, settings),
@@ -208,12 +215,13 @@ def main(
         "host": host(library, image, text, settings),
     }
     output.write_text(json.dumps(results, indent=1) + "\n", encoding="ascii")
-    console = Console(width=100)
+    console = Console(width=WIDTH)
     for part in table(results):
         console.print(part)
     console.print(
-        "* by an in-order model of the LX6: within 0.5 % or one cycle for float32 and integer loops in internal RAM;\n"
-        "  comparisons, conversions, rfr and window spills are not calibrated. Not measured on a chip.",
+        "* by an in-order model of the LX6: within 0.5 % or one cycle for float32 and\n"
+        "  integer loops in internal RAM; comparisons, conversions, rfr and window spills\n"
+        "  are not calibrated. Not measured on a chip.",
         highlight=False,
     )
-    console.print(f"written to {output}", highlight=False)
+    console.print(f"all of it as data: {output}", highlight=False)

@@ -61,12 +61,6 @@ def command(program: str, firmware: Path, dataset: Path | None = None) -> list[s
     return [*words, "-device", f"loader,file={_quoted(dataset)},addr={begin:#x},force-raw=on"]
 
 
-def run(firmware: Path, dataset: Path) -> int:
-    """Run the program with its console on ours until it exits; returns its exit status."""
-    words = command(find(), firmware, dataset)
-    return subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode
-
-
 def capture(firmware: Path, dataset: Path, timeout: float, *flags: str) -> subprocess.CompletedProcess[str]:
     """Run the program for at most `timeout` seconds and return its exit status and what it wrote.
 

@@ -1,6 +1,6 @@
 """What the emulated core executes: instructions and modelled cycles, by phase of a training step and by function.
 
-As a program: python -m mgbuild.profile PLUGIN FIRMWARE DATASET prints them for any ELF for the sim board.
+As a program: python -m mgbuild.emulated.profile PLUGIN FIRMWARE DATASET prints them for any ELF for the sim board.
 """
 
 import subprocess
@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 from mgbuild.emulated import emulator, lx6
 from mgbuild.errors import UserError
+from mgbuild.firmware.elf import opened, symbols
 
 # What runs from the entry of a function to its return belongs to its phase, but for functions here that it calls.
 PHASES = {
@@ -30,7 +29,7 @@ PHASES = {
     "trainer_sample": "generation",  # with everything it calls
 }
 TRAINING = ("forward", "backward", "Adam", "rest")
-TIMEOUT = 300  # seconds
+TIMEOUT = 1800  # seconds; the plain kernels take some minutes on a busy machine
 WINDOW_VECTORS = "window_"  # names of the handlers begin so
 
 
@@ -106,9 +105,8 @@ def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = ()
 
 def _functions(firmware: Path) -> list[tuple[int, int, str]]:
     """Start, end and name of every function, by address."""
-    with firmware.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".symtab")
-        sized = [symbol for symbol in table.iter_symbols() if symbol["st_info"]["type"] == "STT_FUNC"]
+    with opened(firmware) as file:
+        sized = [symbol for symbol in symbols(file) if symbol["st_info"]["type"] == "STT_FUNC"]
         return sorted((symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name) for symbol in sized)
 
 
@@ -153,12 +151,13 @@ def _attribute(
 def main(arguments: list[str]) -> str:
     """The program: counts for each training step, by phase and function, as text."""
     if len(arguments) != 3:
-        raise UserError("usage: python -m mgbuild.profile PLUGIN FIRMWARE DATASET")
+        raise UserError("usage: python -m mgbuild.emulated.profile PLUGIN FIRMWARE DATASET")
     paths = [Path(argument) for argument in arguments]
     absent = [str(path) for path in paths if not path.is_file()]
     if absent:
         raise UserError(f"no such file: {', '.join(absent)}")
-    profile = run(*paths)
+    plugin, firmware, dataset = paths
+    profile = run(plugin, firmware, dataset)
     lines = [f"{profile.steps} steps, {profile.tokens} tokens; instructions and modelled cycles for each step"]
     for title, phases, key in (
         ("by phase", TRAINING, lambda owner: owner.phase),

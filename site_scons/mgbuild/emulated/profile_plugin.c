@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What is used of QEMU's plugin interface, version 1.
+// What is used of QEMU's plugin interface: it is the same in version 1 (QEMU up to 8) and in version 2 and later (from 9).
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
@@ -28,8 +28,13 @@ extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin
 extern uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+extern int qemu_plugin_num_vcpus(void) __attribute__((weak)); // in QEMU since version 2, which refuses plugins of version 1
+
+__attribute__((visibility("default"))) int qemu_plugin_version;
 __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t, const struct qemu_info_t *, int, char **);
+
+// Runs while the plugin is loaded, before QEMU reads the version.
+__attribute__((constructor)) static void choose_version(void) { qemu_plugin_version = qemu_plugin_num_vcpus ? 2 : 1; }
 
 enum { MAX_SCOPES = 64, MAX_DEPTH = 32, TABLE_SIZE = 1 << 18, NONE = -1 };
 

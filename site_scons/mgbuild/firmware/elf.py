@@ -6,6 +6,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Symbol, SymbolTableSection
 
 from mgbuild.errors import UserError
 
@@ -22,9 +23,13 @@ def opened(elf: Path) -> Iterator[ELFFile]:
         raise UserError(f"{elf} is not an ELF file: {error}") from None
 
 
+def symbols(file: ELFFile) -> Iterator[Symbol]:
+    """The symbols of an opened ELF; none when they were stripped."""
+    table = file.get_section_by_name(".symtab")
+    return table.iter_symbols() if isinstance(table, SymbolTableSection) else iter(())
+
+
 def absolute_symbols(elf: Path) -> dict[str, int]:
     """Value of every absolute symbol of an ELF, by name; raises UserError when it cannot be read."""
     with opened(elf) as file:
-        table = file.get_section_by_name(".symtab")
-        symbols = table.iter_symbols() if table else ()
-        return {symbol.name: symbol["st_value"] for symbol in symbols if symbol["st_shndx"] == "SHN_ABS"}
+        return {symbol.name: symbol["st_value"] for symbol in symbols(file) if symbol["st_shndx"] == "SHN_ABS"}

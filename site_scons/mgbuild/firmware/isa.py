@@ -252,8 +252,10 @@ _BRANCH_BITS = {  # of the signed offsets of jumps and branches; loops and narro
 _FORWARD_BRANCHES = ("beqz.n", "bnez.n", *LOOPS)
 
 
-@dataclass(frozen=True)
-class _Row:
+@dataclass(frozen=True, eq=False)  # a row equals itself alone
+class Row:
+    """A line of the table: an instruction matches when its bits under `mask` are those of `match`."""
+
     name: str
     length: int
     mask: int
@@ -262,17 +264,18 @@ class _Row:
     operands: tuple[str, ...]
 
     def field(self, word: int, name: str) -> int:
+        """The unsigned number in a field of an instruction."""
         low, width = self.places[name]
         return word >> low & ((1 << width) - 1)
 
 
-def _row(line: str) -> _Row:
+def _row(line: str) -> Row:
     name, pattern, *operands = line.split()
     bits = pattern[::-1]
     mask = sum(1 << bit for bit, digit in enumerate(bits) if digit in "01")
     match = sum(1 << bit for bit, digit in enumerate(bits) if digit == "1")
     places = {field: (bits.index(field), bits.count(field)) for field in "rstij" if field in bits}
-    return _Row(name, len(bits) // 8, mask, match, places, tuple(operands))
+    return Row(name, len(bits) // 8, mask, match, places, tuple(operands))
 
 
 ROWS = [_row(line) for line in _TABLE.split("\n") if line]
@@ -285,7 +288,7 @@ class Instruction:
 
     address: int
     word: int
-    row: _Row
+    row: Row
 
     @property
     def name(self) -> str:
@@ -319,6 +322,11 @@ class Instruction:
     def results(self) -> tuple[str, ...]:
         """The registers that it sets, in the assembler's order."""
         return tuple(self._named(operand) for operand in self.row.operands if operand[0] in "=+")
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The registers that it reads, in the assembler's order."""
+        return tuple(self._named(operand) for operand in self.row.operands if operand[0] != "=")
 
     @property
     def immediate(self) -> int:

@@ -1,9 +1,11 @@
 """Every `name=value` option: its default, what it accepts, and the sentence that `scons -h` shows."""
 
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from mgbuild.errors import UserError, suggestion
@@ -41,6 +43,7 @@ class Settings:
     log: str
     board: str
     against: str
+    verbose: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Option:
     parse: Callable[[str], Any]
     help: str
     group: str
+    is_path: bool = False  # relative to where the user stands
 
 
 def _seed(text: str) -> int | None:
@@ -108,36 +112,54 @@ def _cores(text: str) -> int:
     return int(_choice("1", later=("2",))(text))
 
 
-def _existing_file(text: str) -> Path:
+def _switch(text: str) -> bool:
+    return _choice("0", "1")(text) == "1"
+
+
+def _text_file(text: str) -> Path:
     path = Path(text)
-    if path.is_dir():
-        raise ValueError("is a directory; give a text file with one document a line")
-    if not path.is_file():
-        raise ValueError(f"does not exist (looked for {path.absolute()})")
+    try:
+        if path.is_dir():
+            raise ValueError("is a directory; give a text file with one document a line")
+        if not path.exists():
+            raise ValueError(f"does not exist (looked for {path.absolute()})")
+        if not path.is_file():
+            raise ValueError("is not a file that can be read twice; give a text file with one document a line")
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
     return path
 
 
 def _build_folder(text: str) -> Path:
     """A folder that is new, empty, or was made by an earlier build: `scons -c` removes it as a whole."""
     path = Path(text)
-    if not text or (path.exists() and not path.is_dir()):
-        raise ValueError("must name a folder")
-    if path.is_dir() and any(path.iterdir()) and not (path / BUILD_FOLDER_TAG).is_file():
-        raise ValueError("already holds files that no build has made; name a new or empty folder")
+    odd = sorted(set(text) & set(UNSAFE_IN_COMMANDS))
+    if odd:
+        raise ValueError(f"has {' '.join(odd)} in it, which the tools of a build take for more than a name")
+    try:
+        if not text or (path.exists() and not path.is_dir()):
+            raise ValueError("must name a folder")
+        if path.is_dir() and any(path.iterdir()) and not (path / BUILD_FOLDER_TAG).is_file():
+            raise ValueError("already holds files that no build has made; name a new or empty folder")
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
     return path
 
 
+UNSAFE_IN_COMMANDS = "$\"'%\\`\n"
+HELP_WIDTH = 80  # columns
 MODEL, RUN, BUILD, OTHER = "the model", "the run", "the build", "other commands"
 BUILD_FOLDER_TAG = "CACHEDIR.TAG"
 BUILD_FOLDER_MARK = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be built again.\n"
 
 OPTIONS = (
-    Option("dataset", "data/names.txt", _existing_file, "text to learn, UTF-8, one document a line", MODEL),
+    Option("dataset", "data/names.txt", _text_file, "text to learn, UTF-8, one document a line", MODEL, is_path=True),
     Option("n_embd", "16", _whole(1, LIMITS["n_embd"]), "width of the model, divisible by n_head", MODEL),
     Option("n_head", "4", _whole(1, LIMITS["n_head"]), "attention heads", MODEL),
     Option("n_layer", "1", _whole(1, LIMITS["n_layer"]), "layers", MODEL),
     Option("block_size", "16", _whole(1, LIMITS["block_size"]), "longest sequence, in tokens", MODEL),
-    Option("seed", "42", _seed, "any integer, as random.seed(N) of Python; hw: the chip draws it", RUN),
+    Option("seed", "42", _seed, "an integer, as random.seed(N) of Python; hw: the chip draws it", RUN),
     Option("steps", "1000", _whole(1, 10_000_000), "training steps, one document each", RUN),
     Option("lr", "0.01", _real(1e-9, 100.0), "learning rate at the first step, falls to 0", RUN),
     Option("temperature", "0.5", _real(1e-3, 1e3), "of the samples; low is cautious", RUN),
@@ -147,36 +169,33 @@ OPTIONS = (
     Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
     Option("kernels", "asm", _choice("asm", "plain"), "of sim and esp32: asm, or plain C; host has its own", BUILD),
     Option(
-        "flash_mode",
-        "dio",
-        _choice("dio", "dout", "qio", "qout"),
-        "how flash is read; qio, qout: only if its QE bit is set",
-        BUILD,
+        *("flash_mode", "dio", _choice("dio", "dout", "qio", "qout")),
+        *("dio, dout, qio or qout; the q modes need flash's QE bit set", BUILD),
     ),
     Option(
-        "flash_freq",
-        "40m",
-        _choice("20m", "26m", "40m", "80m"),
-        "how fast; 80m asks for short wires, and shows as a damaged data set",
-        BUILD,
+        *("flash_freq", "40m", _choice("20m", "26m", "40m", "80m")),
+        *("20m, 26m, 40m or 80m; 80m wants short wires", BUILD),
     ),
-    Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash", BUILD),
-    Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD),
-    Option("k", "", str, "scons test: run the tests that match this pytest expression", OTHER),
-    Option("port", "", str, "scons flash, monitor, erase: the board's serial port, socket://HOST:N or rfc2217://HOST:N", OTHER),
-    Option("baud", "115200", _whole(9600, 4_000_000), "of the console: in the firmware and for scons monitor", OTHER),
-    Option("flash_baud", "460800", _whole(9600, 4_000_000), "scons flash, erase: bits per second", OTHER),
-    Option("until", "", str, "scons monitor: leave when a line matches this regular expression", OTHER),
-    Option("timeout", "0", _real(0, 1e9), "scons monitor: leave after so many seconds; 0: never", OTHER),
-    Option("log", "", str, "scons monitor: file that takes every line too", OTHER),
-    Option("against", "", str, "scons memory: compare with this memory.json, not with the last build", OTHER),
-    Option("board", "", str, "scons test: port of a board to test as well; it is flashed", OTHER),
+    Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash: 1, 2, 4, 8 or 16", BUILD),
+    Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD, is_path=True),
+    Option("verbose", "0", _switch, "1: show every file and command of the build, not one line a phase", BUILD),
+    Option("k", "", str, "test: run the tests that match this pytest expression", OTHER),
+    Option("port", "", str, "flash, monitor, erase: the board, /dev/... or socket://...", OTHER),
+    Option("baud", "115200", _whole(9600, 4_000_000), "of the console: in the firmware and for monitor", OTHER),
+    Option("flash_baud", "460800", _whole(9600, 4_000_000), "flash, erase: bits per second", OTHER),
+    Option("until", "", str, "monitor: leave when a line matches this regular expression", OTHER),
+    Option("timeout", "0", _real(0, 1e9), "monitor: leave after so many seconds; 0: never", OTHER),
+    Option("log", "", str, "monitor: file that takes every line too", OTHER, is_path=True),
+    Option("against", "", str, "memory: compare with this memory.json, not the last build's", OTHER, is_path=True),
+    Option("board", "", str, "test: port of a board to test as well; it is flashed", OTHER),
 )
 
 
-def parse(arguments: Mapping[str, str]) -> Settings:
+def parse(arguments: Mapping[str, str], where: Path | None = None, width_is_asked: bool = False) -> Settings:
     """Checked settings from the `name=value` words of a command line; every option left out has its default.
 
+    where: the folder that paths in `arguments` start from, by default the current one, where those of defaults start.
+    width_is_asked: n_embd is what the user wants to know, so unless it is given it follows n_head.
     Raises UserError for a name that is no option, a value the option does not accept, or values that do not
     go together.
     """
@@ -187,13 +206,44 @@ def parse(arguments: Mapping[str, str]) -> Settings:
     values = {}
     for option in OPTIONS:
         text = arguments.get(option.name, option.default)
+        is_located = option.is_path and text and option.name in arguments and where is not None
         try:
-            values[option.name] = option.parse(text)
+            values[option.name] = option.parse(_located(text, where) if is_located and where else text)
         except ValueError as error:
             raise UserError(f"{option.name}={text} {error}") from None
+    if width_is_asked and "n_embd" not in arguments:
+        heads = values["n_head"]
+        values["n_embd"] = -(-values["n_embd"] // heads) * heads
     settings = Settings(**values)
     check_heads(settings.n_embd, settings.n_head)
+    if settings.dataset.resolve().is_relative_to(settings.build.resolve()):
+        raise UserError(
+            f"dataset={settings.dataset} lies in the build folder, which is for what the build makes; "
+            "give a text file from elsewhere"
+        )
     return settings
+
+
+def _located(text: str, where: Path) -> str:
+    """The path that `text` means in a folder, as short as it can be said from the current one."""
+    path = os.path.join(where, text)
+    inside = Path(os.path.abspath(path)).is_relative_to(Path.cwd())
+    return os.path.relpath(path) if inside else os.path.abspath(path)
+
+
+def check_words(words: Sequence[str], targets: Collection[str]) -> None:
+    """Raise UserError for a command line with options as other programs write them: --seed=7, --seed 7, -seed=7.
+
+    words: the command line as typed; targets: the words of it that are targets.
+    """
+    names = {option.name for option in OPTIONS}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.lstrip("-").replace("-", "_").partition("=")
+        if not word.startswith("-") or name not in names:
+            continue
+        if not equals:
+            value = following if following in targets else "VALUE"
+        raise UserError(f"{word}: options have no dashes here: {name}={value}")
 
 
 def check_seed(settings: Settings, programs: set[str]) -> None:
@@ -225,11 +275,17 @@ def make_build_folder(path: Path) -> None:
 
 
 def help_text() -> str:
-    """The options with their defaults, one a line, under a heading for each group."""
+    """The options with their defaults under a heading for each group, no line longer than HELP_WIDTH."""
     lines = []
     for group in (MODEL, RUN, BUILD, OTHER):
         lines.append(f"\nOptions for {group}:")
         for option in OPTIONS:
             if option.group == group:
-                lines.append(f"  {option.name + '=' + option.default:<24} {option.help}")
+                lines += help_entry(f"{option.name}={option.default}", option.help, 24)
     return "\n".join(lines)
+
+
+def help_entry(word: str, sentence: str, column: int) -> list[str]:
+    """Lines that explain a word, the explanation beginning at a column."""
+    first, rest = f"  {word:<{column - 2}} ", " " * (column + 1)
+    return wrap(sentence, HELP_WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)

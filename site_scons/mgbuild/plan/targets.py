@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mgbuild.errors import UserError, suggestion
-from mgbuild.plan.options import OPTIONS
+from mgbuild.plan.options import OPTIONS, help_entry
 
 TARGETS = {
     "esp32": "firmware for the ESP32: ELF, flashable images and the memory report (the default)",
     "sim": "build and run the same program on the emulated LX6-class core",
     "host": "build and run the same program on this machine; the shared library that tests use",
-    "test": "everything pytest checks; k=EXPR narrows it",
-    "memory": "the memory report of the ESP32 firmware, as text and as JSON",
+    "test": "everything pytest and the linters check; k=EXPR narrows it",
+    "memory": "the memory report of the ESP32 firmware, as text, as a page and as JSON",
     "fit": "the largest model that fits the chip with these options, and with other numbers of layers",
     "bench": "instructions per training step on the emulated core, time on this machine",
     "flash": "write firmware and data set to a board; `scons flash monitor` shows its console then",
@@ -20,6 +20,15 @@ TARGETS = {
     "monitor": "show a board's console; until=, timeout= and log= serve scripts",
     "erase": "erase a board's flash",
     "vectors": "rewrite tests/vectors from python_ref",
+}
+# What fingers type that know other tools.
+HABITS = {
+    "help": "`scons -h` lists targets and options",
+    "clean": "`scons -c` removes what the build has made, `scons -c TARGET` one part of it",
+    "all": "`scons` alone builds the firmware and its images",
+    "run": "`scons sim` runs the program on the emulated core, `scons host` on this machine",
+    "upload": "`scons flash` writes to a board",
+    "size": "`scons memory` says what takes how much",
 }
 PROGRAMS = ("esp32", "sim", "host", "bench")
 
@@ -29,6 +38,8 @@ def check(requested: Sequence[str], build: Path) -> None:
     for name in requested:
         if name in (option.name for option in OPTIONS):
             raise UserError(f"{name} is an option and takes a value: {name}=VALUE")
+        if name in HABITS:
+            raise UserError(f"{name} is no target here; {HABITS[name]}")
         if name not in TARGETS and not _inside(name, build):
             raise UserError(f"unknown target {name}; {suggestion(name, TARGETS)}")
 
@@ -52,9 +63,10 @@ def product(name: str, build: Path) -> list[str]:
 
 
 def help_text() -> str:
-    """The targets, one a line."""
+    """The targets, each with what it does."""
     lines = ["Targets:"]
-    lines += [f"  {name:<14} {line}" for name, line in TARGETS.items()]
+    for name, sentence in TARGETS.items():
+        lines += help_entry(name, sentence, 16)
     return "\n".join(lines)
 
 

@@ -189,16 +189,9 @@ def _find_llvm() -> Llvm:
     clang, clang_version = _llvm_program("clang")
     assembler, _ = _llvm_program("llvm-mc")
     linker = shutil.which("xtensa-lx106-elf-ld")
-    missing = [
-        name
-        for name, path in (
-            (f"clang-{LLVM_MAJOR}", clang),
-            (f"llvm-mc-{LLVM_MAJOR}", assembler),
-            ("xtensa-lx106-elf-ld", linker),
-        )
-        if not path
-    ]
-    if missing:
+    if not (clang and assembler and linker):
+        programs = {f"clang-{LLVM_MAJOR}": clang, f"llvm-mc-{LLVM_MAJOR}": assembler, "xtensa-lx106-elf-ld": linker}
+        missing = [name for name, path in programs.items() if not path]
         raise UserError(
             f"no compiler for the ESP32's cores: {', '.join(missing)} not on PATH; install them "
             f"(Debian: apt install {LLVM_PACKAGES}) or ESP-IDF, or run ./sconsw, which does"
@@ -218,10 +211,17 @@ def _llvm_program(name: str) -> tuple[str, str]:
 
 
 def _version(program: str, *flags: str) -> str:
-    """First dotted number in what `program` prints for one of `flags`, or "0" when there is none."""
+    """First dotted number in what `program` prints for one of `flags`; raises UserError when it does not work."""
+    complaint = "it prints no version"
     for flag in flags:
-        result = subprocess.run([program, flag], capture_output=True, text=True, check=False)
-        numbers = re.search(r"\d+(\.\d+)+", result.stdout)
-        if numbers:
+        try:
+            result = subprocess.run([program, flag], capture_output=True, text=True, errors="replace", check=False)
+        except OSError as error:  # not executable, or made for another kind of machine
+            raise UserError(f"{program} does not run on this machine: {error.strerror}") from None
+        numbers = re.search(r"\d+(\.\d+)+|^\d+$", result.stdout.strip())
+        if result.returncode == 0 and numbers:
             return numbers.group()
-    return "0"
+        if result.returncode != 0:
+            said = (result.stderr or result.stdout).strip().splitlines()
+            complaint = f"it ends with status {result.returncode}" + (f": {said[-1]}" if said else "")
+    raise UserError(f"{program} does not work: asked for its version with {flags[-1]}, {complaint}")

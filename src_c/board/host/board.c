@@ -7,11 +7,10 @@
 extern const char dataset_start[], dataset_end[]; // dataset.S
 
 void board_console_write(const char *text, uint32_t length) {
-    if (fwrite(text, 1, length, stdout) != length) {
+    const bool line_ends = length > 0 && text[length - 1] == '\n';
+    if (fwrite(text, 1, length, stdout) != length || (line_ends && fflush(stdout) != 0)) {
+        perror("microgpt: cannot write");
         exit(EXIT_FAILURE);
-    }
-    if (length > 0 && text[length - 1] == '\n') {
-        fflush(stdout);
     }
 }
 

@@ -1,0 +1,74 @@
+"""A run of the program, here or on the emulated core: its console, and what it said as data for other programs."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mgbuild.errors import UserError
+from mgbuild.plan import options
+from mgbuild.plan.options import Settings
+
+STEP = re.compile(r"^step +(\d+) / +\d+ \| loss (\S+)$", re.MULTILINE)
+NAME = re.compile(r"^sample +\d+: (.*)$", re.MULTILINE)
+CHECKSUM = re.compile(r"^weights crc32: ([0-9a-f]{8})$", re.MULTILINE)
+COUNT = re.compile(r"^(num docs|vocab size|num params): (\d+)$", re.MULTILINE)
+REMARK = re.compile(r"^# (.*)$", re.MULTILINE)
+
+
+def run(words: Sequence[str], output: Path, settings: Settings, version: str) -> str:
+    """Run a program with its console on ours, write what it said to `output` (JSON), and return its checksum.
+
+    Raises UserError when the program fails or the console cannot be written; then there is no `output`.
+    """
+    output.unlink(missing_ok=True)
+    status, console = follow(words)
+    result = parse(console)
+    if status != 0 or not result["weights_crc32"]:
+        raise UserError(f"{words[0]} ended with status {status}" if status else f"{words[0]} printed no checksum")
+    document = {"version": version, "options": run_options(settings), **result}
+    output.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return result["weights_crc32"]
+
+
+def follow(words: Sequence[str]) -> tuple[int, str]:
+    """Run a program, pass its lines on as they come, and return its exit status and what it wrote.
+
+    Raises UserError when ours cannot be written, and ends the program.
+    """
+    sys.stdout.flush()
+    lines = []
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+        except OSError as error:
+            process.kill()
+            raise UserError(f"cannot write what the program prints: {error.strerror}") from None
+    return process.returncode, b"".join(lines).decode("utf-8", "replace")
+
+
+def parse(console: str) -> dict[str, Any]:
+    """What the program said: counts, printed losses by step, names, the checksum ("" if none), and its remarks."""
+    counts = {name.replace(" ", "_"): int(number) for name, number in COUNT.findall(console)}
+    checksum = CHECKSUM.search(console)
+    return {
+        **counts,
+        "losses": [{"step": int(step), "loss": float(loss)} for step, loss in STEP.findall(console)],
+        "names": NAME.findall(console),
+        "weights_crc32": checksum.group(1) if checksum else "",
+        "remarks": REMARK.findall(console),
+    }
+
+
+def run_options(settings: Settings) -> dict[str, Any]:
+    """The options that steer a run, by name, as JSON takes them."""
+    chosen = [option.name for option in options.OPTIONS if option.group in (options.MODEL, options.RUN)]
+    values = {name: getattr(settings, name) for name in [*chosen, "kernels", "cores"]}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
