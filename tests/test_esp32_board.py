@@ -151,9 +151,10 @@ def test_an_exception_is_explained_and_the_chip_starts_again(boot: Boot, tmp_pat
     )
     assert "Rebooting..." in console
     decoder = Decoder(tmp_path / "program.elf")
-    explained = [place for line in console.splitlines() for place in decoder.explain(line)]
+    crash, _ = console.split("Rebooting...", 1)  # what follows may crash again before it is looked at
+    explained = [place for line in crash.splitlines() for place in decoder.explain(line)]
     assert [place.split(": ")[1].split("+")[0] for place in explained[-3:]] == ["app_main", "board_start", "_start"]
-    assert reports(console) == ["power-on or EN", "after a panic"]
+    assert reports(console)[:2] == ["power-on or EN", "after a panic"]
     assert "not reached" not in console
 
 
@@ -168,7 +169,8 @@ def test_a_hang_is_a_panic_that_says_where_and_the_next_boot_says_so(boot: Boot,
     console = boot("endless(); return 0;", until="# reset: watchdog", before=ENDLESS)
     assert "panic'ed (the program hung)" in console
     decoder = Decoder(tmp_path / "program.elf")
-    explained = [place for line in console.splitlines() for place in decoder.explain(line)]
+    crash, _ = console.split("Rebooting...", 1)  # what follows may crash again before it is looked at
+    explained = [place for line in crash.splitlines() for place in decoder.explain(line)]
     assert [place.split(": ")[1].split("+")[0] for place in explained[-4:]] == [
         "endless",
         "app_main",

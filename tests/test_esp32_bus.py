@@ -7,6 +7,7 @@ file names are ESP-IDF's.
 
 import ctypes
 import functools
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -473,8 +474,7 @@ def test_the_reason_of_a_reset_is_named(cause: int, stored: int, reason: str, ch
 def test_a_panic_puts_the_clock_back_before_the_reset(event: int, mark: int, chip: MakeChip) -> None:
     """system_internal.c, esp_restart_noos(): or the ROM's console and flash would be too fast.
 
-    Event 3 is the watchdog's interrupt. The watchdog is fed first, for the delay may be longer than what its time has
-    left.
+    Event 3 is the watchdog's interrupt. It is fed first, for the delay may be longer than what its time has left.
     """
     before = dict.fromkeys(CLOCK_REGISTERS, BEFORE)
     double, expected = chip(before), Expected(before)
@@ -654,7 +654,7 @@ def test_a_key_starts_the_next_seed_with_its_carry(firmware: Firmware, programs:
     [
         (0, b"\xff" * 32, "missing"),
         (4, b"\x09", "in another format"),
-        (16, b"\x1b", "of another alphabet, or too large"),
+        (16, b"\x1b", "of another alphabet"),
         (5000, b"\xaa\x55", "damaged"),
     ],
 )
@@ -666,4 +666,5 @@ def test_a_wrong_data_set_is_refused_by_name_and_the_board_rests(
     flash[offset : offset + len(replacement)] = replacement
     double = firmware(flash=bytes(flash), **chosen)
     assert double.run("board_start") == "halted"
-    assert double.sent.endswith(f"# error: the data set is {message}; build and flash both: scons flash\r\n".encode())
+    last = double.sent.decode().splitlines()[-1]
+    assert re.fullmatch(f"# error: the data set is {message}(: .*)?; build and flash both: scons flash", last)

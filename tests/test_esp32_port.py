@@ -3,8 +3,11 @@
 It is flashed through the loader in its ROM, and boots what was written. Skipped where no QEMU has the esp32 machine.
 """
 
+import itertools
+import re
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,6 +26,7 @@ SHORT = {"steps": 20, "samples": 3}
 IN_LOADER = ("-global", "driver=esp32.gpio,property=strap_mode,value=0x0f")  # the pins as BOOT held down leaves them
 
 Machine = Callable[..., AbstractContextManager[str]]
+Hints = Callable[..., str]
 
 
 @pytest.fixture
@@ -103,35 +107,52 @@ def test_scons_takes_the_url_for_flash_dataset_alone_and_erase(
     assert contents.read_bytes() == b"\xff" * FLASH_BYTES
 
 
-@pytest.mark.parametrize(
-    ("at", "replacement"), [(2000, None), (0, b"\x12"), (4, b"\0\0\0\x40")], ids=["checksum", "header", "entry"]
-)
-def test_a_damaged_firmware_is_named(
-    at: int, replacement: bytes | None, machine: Machine, contents: Path, programs: Programs, capsys
-) -> None:
-    """The ROM says so in its words, or says nothing at all after its first line."""
-    (firmware, _) = built(programs, **SHORT)
-    data = bytearray(firmware.path.read_bytes())
-    replacement = replacement or bytes([data[at] ^ 1])
-    data[at : at + len(replacement)] = replacement
-    with contents.open("r+b") as file:
-        file.seek(firmware.offset)
-        file.write(data)
-    with machine(contents) as port:
-        monitor.monitor(port, timeout=monitor.START_SECONDS + 2, terminal=False)
-    assert capsys.readouterr().err == f"hint: {monitor.DAMAGED}\n"
+class TestHints:
+    """The ROM says what is wrong in its words, or says nothing at all after its first line: the monitor explains it."""
 
+    @pytest.fixture
+    def hints(self, machine: Machine, contents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Hints:
+        """Function that boots the flash and returns the monitor's hints.
 
-def test_an_empty_flash_is_named(machine: Machine, contents: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with machine(contents) as port:
-        monitor.monitor(port, timeout=monitor.START_SECONDS + 2, terminal=False)
-    assert capsys.readouterr().err == f"hint: {monitor.DAMAGED}\n"
+        The monitor's clock stands until the ROM's last words, and then runs for as long as the program may be silent.
+        """
 
+        def boot(last_words: str, *flags: str) -> str:
+            log, seconds = tmp_path / "console.log", itertools.count(0.0, 1.0)
+            limit = time.monotonic() + TIMEOUT
 
-def test_a_chip_in_its_loader_is_named(machine: Machine, contents: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with machine(contents, *IN_LOADER) as port:
-        monitor.monitor(port, timeout=monitor.START_SECONDS + 2, terminal=False)
-    assert capsys.readouterr().err == f"hint: {monitor.IN_LOADER}\n"
+            def clock() -> float:
+                assert time.monotonic() < limit, log.read_text()
+                return next(seconds) if re.search(last_words, log.read_text(), re.MULTILINE) else 0.0
+
+            with machine(contents, *flags) as port:
+                monitor.monitor(port, timeout=2 * monitor.START_SECONDS, log=log, terminal=False, clock=clock)
+            return capsys.readouterr().err
+
+        return boot
+
+    @pytest.mark.parametrize(
+        ("at", "replacement", "last_words"),
+        [(2000, None, "^csum err:"), (0, b"\x12", "^rst:0x1 "), (4, b"\0\0\0\x40", r"^Fatal exception \(")],
+        ids=["checksum", "header", "entry"],
+    )
+    def test_a_damaged_firmware(
+        self, at: int, replacement: bytes | None, last_words: str, hints: Hints, contents: Path, programs: Programs
+    ) -> None:
+        (firmware, _) = built(programs, **SHORT)
+        data = bytearray(firmware.path.read_bytes())
+        replacement = replacement or bytes([data[at] ^ 1])
+        data[at : at + len(replacement)] = replacement
+        with contents.open("r+b") as file:
+            file.seek(firmware.offset)
+            file.write(data)
+        assert hints(last_words) == f"hint: {monitor.DAMAGED}\n"
+
+    def test_an_empty_flash(self, hints: Hints) -> None:
+        assert hints("^rst:0x1 ") == f"hint: {monitor.DAMAGED}\n"
+
+    def test_a_chip_in_its_loader(self, hints: Hints) -> None:
+        assert hints(r"^rst:0x1 .*UART_BOOT", *IN_LOADER) == f"hint: {monitor.IN_LOADER}\n"
 
 
 def test_a_firmware_in_the_loaders_place_is_refused(machine: Machine, contents: Path, programs: Programs) -> None:

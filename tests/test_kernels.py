@@ -15,6 +15,7 @@ from python_ref import vectors
 from python_ref.model import ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON
 
 EPSILON = 2.0**-24  # half an ulp: the relative error of one float32 operation
+TINY = np.finfo(np.float32).tiny  # what a sum of denormal terms may err by
 GUARD = np.float32(-7.25e11)
 
 Run = Callable[..., list[np.ndarray]]
@@ -161,23 +162,42 @@ def test_attention_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
             ]
         )
 
+    # First-order bounds from float64: a chain of n products errs by n roundings of the terms' magnitudes, besides what
+    # its inputs err by, and exp32 and reciprocal32 by one unit in the last place, which is two EPSILON, each.
+    p = np.where(triangle, case["probabilities"], 0)
+    spread = np.where(triangle, case["scores"].max(axis=1, keepdims=True) - case["scores"], 0).max()
+    score_error = (size + 2) * EPSILON * scale * (np.abs(q) @ np.abs(k).T)  # scale is rounded, and multiplied with
+    p_error = p * (2 * np.where(triangle, score_error, 0).max() + (positions + 8 + 2 * spread) * EPSILON)
+    g, g_error = d_mixed.astype(np.float64) @ v.T, size * EPSILON * (np.abs(d_mixed) @ np.abs(v).T)
+    dot, dot_terms = (g * p).sum(axis=1, keepdims=True), (np.abs(g) * p).sum(axis=1, keepdims=True)
+    dot_error = (g_error * p + np.abs(g) * p_error).sum(axis=1, keepdims=True) + positions * EPSILON * dot_terms
+    d_scores_error = scale * (p * (g_error + dot_error) + (p_error + 4 * EPSILON * p) * np.abs(g - dot))
+
+    def assert_within(got: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> None:
+        assert (np.abs(got - wanted) <= 1.01 * bound + TINY).all()
+
+    def assert_mixed(got: np.ndarray, wanted: np.ndarray, x: np.ndarray, x_error: np.ndarray, w: np.ndarray) -> None:
+        """A product x w over the positions."""
+        assert_within(got, wanted, (x_error + positions * EPSILON * np.abs(x)) @ np.abs(w))
+
     scores = run("causal_nt", blank, q, k, 0, positions, to_scores)[0]
     assert (scores[~triangle] == GUARD).all()
-    np.testing.assert_allclose(scores[triangle] * scale, case["scores"][triangle], rtol=2e-6, atol=2e-6)
+    assert_within((scores * np.float64(scale))[triangle], case["scores"][triangle], score_error[triangle])
     probabilities = rows("softmax", scores, arguments=(scale, np.float32(1)))
-    np.testing.assert_allclose(probabilities[triangle], case["probabilities"][triangle], rtol=5e-6, atol=1e-12)
+    assert_within(probabilities[triangle], p[triangle], p_error[triangle])
     mixed = run("causal_nn", np.zeros_like(q), probabilities, v, 0, positions, to_mix)[0]
-    np.testing.assert_allclose(mixed, case["mixed"], rtol=2e-6, atol=2e-6)
+    assert_mixed(mixed, case["mixed"], p, p_error, v)
 
     dv = run("causal_tn", np.zeros_like(q), probabilities, d_mixed, positions, to_mix)[0]
-    np.testing.assert_allclose(dv, case["dv"], rtol=2e-6, atol=4e-6)
+    assert_mixed(dv, case["dv"], p.T, p_error.T, d_mixed)
     d_scores = run("causal_nt", blank, d_mixed, v, 0, positions, to_scores)[0]
     d_scores = rows("softmax_backward", d_scores, probabilities, arguments=(scale,))
-    np.testing.assert_allclose(d_scores[triangle], (case["d_scores"] * scale)[triangle], rtol=1e-5, atol=4e-6)
+    exact = case["d_scores"] * size**-0.5
+    assert_within(d_scores[triangle], exact[triangle], d_scores_error[triangle])
     dq = run("causal_nn", np.zeros_like(q), d_scores, k, 0, positions, to_mix)[0]
     dk = run("causal_tn", np.zeros_like(q), d_scores, q, positions, to_mix)[0]
-    np.testing.assert_allclose(dq, case["dq"], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(dk, case["dk"], rtol=1e-5, atol=1e-5)
+    assert_mixed(dq, case["dq"], exact, d_scores_error, k)
+    assert_mixed(dk, case["dk"], exact.T, d_scores_error.T, q)
 
 
 @pytest.mark.parametrize("case", vectors.load("rmsnorm")["cases"], ids=lambda case: str(case["x"].shape))

@@ -335,6 +335,12 @@ class TestAdvice:
         assert advice.read("step    1 / 1000 | loss 3.3000", 1.0) == ""
         assert advice.wait(100.0) == ""
 
+    def test_a_line_that_is_not_complete_is_no_silence(self) -> None:
+        advice = Advice()
+        advice.reset(0.0)
+        advice.hear()
+        assert advice.wait(100.0) == ""
+
     def test_a_panic_may_happen_and_a_loop_of_them_is_named(self) -> None:
         panic = BOOT + "Guru Meditation Error: Core  0 panic'ed (X).\nBacktrace: 0x40080000:0x3ffb0000\nRebooting...\n"
         assert self.said(2 * panic + BOOT + NAMES + 2 * panic) == []

@@ -196,9 +196,13 @@ class Advice:
         self._heard = self._rom_heard = False
         self._since = now
 
+    def hear(self) -> None:
+        """The board has said something, if only a part of a line."""
+        self._heard = True
+
     def read(self, line: str, now: float) -> str:
         """What to do about this line, if anything."""
-        self._heard = True
+        self.hear()
         if line.startswith(_PROGRAM):
             self._since = None
             self._said -= {DAMAGED, IN_LOADER, SILENT}
@@ -399,7 +403,10 @@ class _Session:
         status = None
         try:
             while status is None:
-                for line in self._lines.feed(self._board.read()):
+                data = self._board.read()
+                if data:
+                    self._advice.hear()
+                for line in self._lines.feed(data):
                     status = self._take(line)
                     if status is not None:
                         return status
