@@ -18,10 +18,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.mark.expression import Expression
+from cross import Cross
 from mgbuild.device import ports
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
-from mgbuild.plan import toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test process builds at once
@@ -153,6 +154,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--board", default="", help="serial port of a board, which is flashed and tested")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """An expression that pytest cannot read ends a run in a sentence, not in the workers' tracebacks."""
+    try:
+        Expression.compile(config.getoption("keyword"))
+    except SyntaxError as error:
+        raise pytest.UsageError(f"k={config.getoption('keyword')} is no expression: {error}") from None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a board, its tests are not there: deselected, neither passed nor skipped."""
     if config.getoption("board"):
@@ -216,13 +225,18 @@ def _locked(path: Path) -> Iterator[Any]:
         yield file
 
 
-@pytest.fixture
-def link(tmp_path: Path) -> Link:
-    """Function from functions (name and body in assembly, instructions parted by ";") to a linked ELF."""
+@pytest.fixture(scope="session")
+def cross() -> Cross:
+    """The toolchain for the ESP32's cores that is here; the test is skipped where there is none."""
     try:
-        llvm = toolchain.find_xtensa("llvm")
+        return Cross()
     except UserError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def link(tmp_path: Path, cross: Cross) -> Link:
+    """Function from functions (name and body in assembly, instructions parted by ";") to a linked ELF."""
 
     def build(**functions: str) -> Path:
         source, part, elf = (tmp_path / f"program.{suffix}" for suffix in ("s", "o", "elf"))
@@ -232,9 +246,7 @@ def link(tmp_path: Path) -> Link:
             text += f".balign 4\n.global {name}\n"
             text += f".type {name}, @function\n{name}:\n{instructions}\n.size {name}, . - {name}\n"
         source.write_text(text)
-        subprocess.run([*llvm.assemble, "-o", part, source], check=True)
-        words = [*llvm.link, "--no-gc-sections", "-e", next(iter(functions)), "-T", "linker/sim.ld", "-o", elf, part]
-        subprocess.run(words, check=True)
-        return elf
+        cross.object(source, part)
+        return cross.link(elf, "linker/sim.ld", [part], "--no-gc-sections", f"--entry={next(iter(functions))}")
 
     return build

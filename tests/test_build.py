@@ -1,18 +1,22 @@
 """The build as a user meets it: what is rebuilt when, what mistakes look like, and a clean clone."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
-from mgbuild.plan import toolchain
+from mgbuild.plan import build_folder, toolchain
 
 SHORT = ("steps=3", "samples=2")
-ESP32_PRODUCTS = ("firmware.elf", "firmware.bin", "dataset.bin", "factory.bin", "memory.json")
+ESP32_PRODUCTS = ("firmware.elf", "firmware.bin", "dataset.bin", "factory.bin", "memory.json", "memory.html")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,8 @@ def steps_of(output, *verbs):
 
 
 def work_in(output):
-    return steps_of(output, "pack", "configure", "compile", "preprocess", "assemble", "link", "measure", "make")
+    verbs = ("pack", "configure", "compile", "preprocess", "assemble", "link", "bound", "make", "measure", "judge")
+    return steps_of(output, *verbs)
 
 
 @pytest.fixture
@@ -78,7 +83,8 @@ def test_programs_build_in_two_jobs_and_agree(built):
     assert (build / "host/libmicrogpt.so").is_file()
     assert result.stdout.count("weights crc32: ") == 2
     assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
-    assert "# " not in result.stderr
+    assert steps_of(result.stdout, "# ") == [], "only a board has lines of its own"
+    assert result.stderr == ""
     assert len(steps_of(result.stdout, "toolchain: ")) == 1
 
 
@@ -94,13 +100,14 @@ def test_memory_report_is_printed_after_the_link_and_again_on_request(built, sco
     again = scons("memory", f"build={build}", *SHORT)
     assert again.returncode == 0
     assert "static RAM" in again.stdout
-    assert len(work_in(again.stdout)) == 1
+    assert "nothing changed" in again.stdout
+    assert work_in(again.stdout) == []
 
 
 def test_second_run_rebuilds_nothing(built, scons):
     build, _ = built
     result = scons(f"build={build}", *SHORT)
-    assert "`esp32' is up to date." in result.stdout
+    assert f"{build}/esp32/firmware.bin is ready" in result.stdout.splitlines()[-1]
     assert work_in(result.stdout) == []
 
 
@@ -166,7 +173,14 @@ def test_changes_reach_what_depends_on_them(checkout, scons):
     assert any("pack" in line for line in touched("data/names.txt", "\nzoe\n"))
     assert any("pack" in line for line in touched("site_scons/mgbuild/plan/dataset.py", "\n# \n"))
     assert any("model_config" in line for line in touched("site_scons/mgbuild/plan/configure.py", "\n# \n"))
-    assert any("measure" in line for line in touched("site_scons/mgbuild/firmware/memory.py", "\n# \n"))
+    for module, work in (
+        ("firmware/memory", {"measure", "judge"}),
+        ("firmware/elf", {"bound", "make", "measure", "judge"}),
+        ("plan/shape", {"configure", "measure", "judge"}),
+        ("errors", {"pack", "configure", "bound", "make", "measure", "judge"}),
+    ):
+        assert {line.split()[0] for line in touched(f"site_scons/mgbuild/{module}.py", "\n# \n")} >= work, module
+    assert touched("site_scons/mgbuild/device/monitor.py", "\n# \n") == []
     assert work_in(scons(*words, cwd=checkout).stdout) == []
 
 
@@ -189,12 +203,31 @@ def test_cleaning_needs_no_compiler(tmp_path, scons):
     assert not build.exists()
 
 
-def test_cleaning_spares_folders_of_others(tmp_path, scons):
+@pytest.mark.parametrize("tag", [None, "Signature: 8a477f597d28d172789f06886806bc55\n# Made by another program.\n"])
+def test_folders_of_others_are_spared(tmp_path, scons, tag):
     (tmp_path / "thesis.txt").write_text("years of work")
-    result = scons("-c", f"build={tmp_path}")
-    assert result.returncode == 2
-    assert "already holds files that no build has made" in result.stderr
-    assert (tmp_path / "thesis.txt").exists()
+    if tag:
+        (tmp_path / "CACHEDIR.TAG").write_text(tag)
+    for words in (["-c"], ["host"]):
+        result = scons(*words, f"build={tmp_path}")
+        assert result.returncode == 2
+        assert "already holds files that no build has made" in result.stderr
+    assert len(list(tmp_path.iterdir())) == (2 if tag else 1)
+
+
+def test_a_build_that_died_at_once_may_begin_again(tmp_path):
+    for part in (b"", build_folder.MARK[:10], build_folder.MARK):
+        (tmp_path / build_folder.TAG).write_bytes(part)
+        assert build_folder.parse(str(tmp_path)) == tmp_path
+        build_folder.make(tmp_path)
+        assert (tmp_path / build_folder.TAG).read_bytes() == build_folder.MARK
+
+
+def test_asking_what_would_be_done_makes_nothing(tmp_path, scons):
+    result = scons("-n", f"build={tmp_path / 'out'}")
+    assert result.returncode == 0, result.stderr
+    assert "measure" in result.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_build_folder_may_have_blanks_and_commas(tmp_path, scons):
@@ -220,6 +253,72 @@ def test_any_text_can_be_learnt(tmp_path, scons):
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("num docs: 4\nvocab size: 16\n") == 2
     assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
+
+
+# Two builds at once
+
+
+def test_a_build_waits_for_another_in_the_same_folder(tmp_path, scons):
+    """With a sentence; the lock of one that is killed is free."""
+    build = tmp_path / "out"
+    lock = build_folder.Lock(build)
+    words = [sys.executable, "-m", "SCons", "-Q", f"build={build}", str(build / "dataset.bin")]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr.readline().startswith(f"another build is at work in {build}; waiting")
+        assert not (build / "dataset.bin").exists()
+        with lock.released():
+            assert waiting.wait(timeout=120) == 0
+    assert (build / "dataset.bin").exists()
+
+
+def test_the_lock_outlives_a_killed_build_as_long_as_its_compiler_works(tmp_path, scons, esp_idf):
+    """What that compiler still writes comes before what the next build makes."""
+    gcc, build = esp_idf / "xtensa-esp32-elf-gcc", tmp_path / "out"
+    gcc.write_text(gcc.read_text().replace(f'echo "$@" >> {tmp_path / "log"}', f"echo >{tmp_path}/begun; sleep 2"))
+    (tmp_path / "begun").touch()
+    env = {**os.environ, "PATH": f"{esp_idf}{os.pathsep}{os.environ['PATH']}"}
+    words = [sys.executable, "-m", "SCons", "-Q", f"build={build}", str(build / "sim/firmware.elf")]
+    with subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL) as killed:
+        while not (tmp_path / "begun").read_text():
+            time.sleep(0.01)
+        killed.kill()
+    descriptor = os.open(build, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.close(descriptor)
+
+
+def test_a_folder_that_is_removed_while_a_build_waits_is_made_again(tmp_path):
+    build = tmp_path / "out"
+    first = build_folder.Lock(build)
+    taken = []
+    waiting = threading.Thread(target=lambda: taken.append(build_folder.Lock(build)))
+    waiting.start()
+    shutil.rmtree(build)
+    os.close(first.descriptor)
+    waiting.join(timeout=60)
+    assert taken
+    assert build_folder.TAG in os.listdir(build)
+
+
+def test_two_programs_at_once_say_what_each_says_alone(tmp_path, scons, programs):
+    """In one folder one after the other, in two folders side by side."""
+    for folders in ("one", "one"), ("two", "three"):
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", "SCons", "-Q", "host", f"build={tmp_path / folder}", f"seed={seed}", *SHORT],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            for seed, folder in enumerate(folders)
+        ]
+        for seed, process in enumerate(running):
+            output = process.communicate(timeout=240)[0]
+            alone = programs.run_host(seed=seed, steps=3, samples=2).stdout
+            assert output.endswith(alone)
+            assert process.returncode == 0
 
 
 # Mistakes
@@ -267,6 +366,9 @@ def test_a_model_too_large_for_the_chip_fails_with_the_report_and_still_runs_els
     assert "dram" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert not (tmp_path / "out/esp32/factory.bin").exists()
+    page = tmp_path / "out/esp32/candidate/memory.html"
+    assert f"the report is {page}; {tmp_path / 'out/esp32'} holds nothing to flash" in result.stderr
+    assert "too many" in page.read_text()
     assert scons("host", "sim", *words).returncode == 0
 
 
@@ -279,10 +381,14 @@ def test_help_works_without_any_tool(tmp_path, scons, root):
 
 def test_no_compiler_at_all(tmp_path, scons):
     env = bare_environment("/nonexistent", tmp_path)
-    for target, package in (("esp32", "clang-22"), ("sim", "binutils-xtensa-lx106"), ("host", "gcc libc6-dev")):
+    for target, packages in (
+        ("esp32", "clang-22 llvm-22 binutils-xtensa-lx106"),
+        ("sim", "clang-22 llvm-22 binutils-xtensa-lx106"),
+        ("host", "gcc libc6-dev"),
+    ):
         result = scons(target, f"build={tmp_path / 'out'}", env=env)
         assert result.returncode == 2
-        assert f"apt install {package}" in result.stderr or package in result.stderr
+        assert f"apt install {packages})" in result.stderr
         assert "Traceback" not in result.stdout + result.stderr
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
+from cross import Cross
 from mgbuild.device.decode import Decoder
 from mgbuild.emulated import emulator
-from mgbuild.errors import UserError
 from mgbuild.firmware import image
-from mgbuild.plan import configure, options, toolchain
+from mgbuild.plan import configure, options
 from mgbuild.plan.shape import Shape
 from mgbuild.plan.sources import sources
 
@@ -27,12 +27,8 @@ Boot = Callable[..., str]
 
 
 @pytest.fixture
-def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
+def boot(tmp_path: Path, esp32_emulator: str, cross: Cross) -> Boot:
     """Function that builds a body of app_main for the chip, boots it, and returns the console up to a line."""
-    try:
-        llvm = toolchain.find_xtensa("llvm")
-    except UserError as error:
-        pytest.skip(str(error))
 
     def build_and_boot(body: str, until: str, before: str = "", timeout: float = TIMEOUT, baud: int = 115200) -> str:
         program = tmp_path / "program.c"
@@ -46,17 +42,13 @@ def boot(tmp_path: Path, esp32_emulator: str) -> Boot:
         objects = []
         (tmp_path / "generated/version.h").write_text(configure.version_header("v1.2-test"))
         for number, source in enumerate([*parts, program]):
-            listing, part = tmp_path / f"{number}.s", tmp_path / f"{number}.o"
-            translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
-            subprocess.run([*translate, "-Isrc_c", f"-I{tmp_path}", "-o", listing, source], check=True)
-            subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
-            objects.append(part)
+            objects.append(cross.object(source, tmp_path / f"{number}.o", "-Isrc_c", f"-I{tmp_path}"))
         elf, firmware, factory = (tmp_path / name for name in ("program.elf", "firmware.bin", "factory.bin"))
-        subprocess.run([*llvm.link, "-T", "linker/esp32.ld", "-o", elf, *objects], check=True)
-        image.firmware(elf, firmware)
+        cross.link(elf, "linker/esp32.ld", objects)
+        firmware.write_bytes(image.firmware_image(elf))
         dataset = tmp_path / "dataset.bin"
         dataset.write_bytes(b"\x78\x56\x34\x12")
-        image.factory(elf, firmware, dataset, factory)
+        factory.write_bytes(image.factory_image(image.flash_layout(elf), firmware, dataset))
         return emulator.capture_esp32(esp32_emulator, factory, until, timeout)
 
     return build_and_boot

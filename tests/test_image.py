@@ -2,15 +2,14 @@
 
 import hashlib
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import Programs
+from cross import Cross
 from elftools.elf.elffile import ELFFile
 from mgbuild.errors import UserError
 from mgbuild.firmware import image
-from mgbuild.plan import toolchain
 
 FIRMWARE_OFFSET = 0x1000
 DATASET_OFFSET = 0x80000
@@ -36,22 +35,15 @@ words:
 
 
 @pytest.fixture(scope="module")
-def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        llvm = toolchain.find_xtensa("llvm")
-    except UserError as error:
-        pytest.skip(f"needs LLVM's tools for Xtensa: {error}")
+def elf(tmp_path_factory: pytest.TempPathFactory, cross: Cross) -> Path:
     folder = tmp_path_factory.mktemp("image")
     source, part, elf = (folder / f"firmware.{suffix}" for suffix in ("s", "o", "elf"))
     source.write_text(PROGRAM)
-    subprocess.run([*llvm.assemble, "-o", part, source], check=True)
-    link(part, elf)
-    return elf
+    return link(cross, cross.object(source, part), elf)
 
 
-def link(part: Path, elf: Path, *flags: str) -> None:
-    words = [*toolchain.find_xtensa("llvm").link, "--no-gc-sections", *flags, "-T", "linker/esp32.ld", "-o", elf, part]
-    subprocess.run(words, check=True)
+def link(cross: Cross, part: Path, elf: Path, *flags: str) -> Path:
+    return cross.link(elf, "linker/esp32.ld", [part], "--no-gc-sections", *flags)
 
 
 def segments(firmware: bytes) -> list[tuple[int, bytes]]:
@@ -82,10 +74,10 @@ def test_header(elf: Path) -> None:
     [("qio", "80m", 16, (0, 0x4F)), ("dout", "20m", 2, (3, 0x12)), ("dio", "26m", 8, (2, 0x31))],
 )
 def test_the_header_says_what_the_options_say(
-    elf: Path, tmp_path: Path, mode: str, frequency: str, megabytes: int, bytes_2_and_3: tuple[int, int]
+    cross: Cross, elf: Path, tmp_path: Path, mode: str, frequency: str, megabytes: int, bytes_2_and_3: tuple[int, int]
 ) -> None:
     other = tmp_path / "other.elf"
-    link(elf.with_suffix(".o"), other, f"--defsym=flash_capacity={megabytes << 20}")
+    link(cross, elf.with_suffix(".o"), other, f"--defsym=flash_capacity={megabytes << 20}")
     firmware = image.firmware_image(other, image.FlashWiring(mode, frequency))
     assert tuple(firmware[2:4]) == bytes_2_and_3
 
@@ -98,9 +90,11 @@ def test_the_options_reach_what_is_flashed(programs: Programs) -> None:
     assert factory[FIRMWARE_OFFSET : FIRMWARE_OFFSET + len(firmware)] == firmware
 
 
-def test_a_data_set_beyond_what_the_cache_shows_is_refused_however_large_the_flash(elf: Path, tmp_path: Path) -> None:
+def test_a_data_set_beyond_what_the_cache_shows_is_refused_however_large_the_flash(
+    cross: Cross, elf: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other.elf"
-    link(elf.with_suffix(".o"), other, f"--defsym=flash_capacity={16 << 20}")
+    link(cross, elf.with_suffix(".o"), other, f"--defsym=flash_capacity={16 << 20}")
     layout = image.flash_layout(other)
     assert image.layout_problems(layout, 1000, 4 << 20) == []
     (problem,) = image.layout_problems(layout, 1000, (4 << 20) + 3)
@@ -138,16 +132,14 @@ def test_checksum_and_digest(elf: Path) -> None:
 def test_equal_bytes_for_equal_input(elf: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "renamed.elf"
     elsewhere.write_bytes(elf.read_bytes())
-    image.firmware(elsewhere, tmp_path / "firmware.bin")
-    assert (tmp_path / "firmware.bin").read_bytes() == image.firmware_image(elf)
+    assert image.firmware_image(elsewhere) == image.firmware_image(elf)
 
 
 def test_factory_layout(elf: Path, tmp_path: Path) -> None:
-    firmware, dataset, factory = (tmp_path / f"{name}.bin" for name in ("firmware", "dataset", "factory"))
-    image.firmware(elf, firmware)
+    firmware, dataset = tmp_path / "firmware.bin", tmp_path / "dataset.bin"
+    firmware.write_bytes(image.firmware_image(elf))
     dataset.write_bytes(bytes(range(256)) * 40)
-    image.factory(elf, firmware, dataset, factory)
-    flash = factory.read_bytes()
+    flash = image.factory_image(image.flash_layout(elf), firmware, dataset)
     assert len(flash) == FLASH_BYTES
     parts = {FIRMWARE_OFFSET: firmware.read_bytes(), DATASET_OFFSET: dataset.read_bytes()}
     expected = bytearray(b"\xff" * FLASH_BYTES)
@@ -157,24 +149,21 @@ def test_factory_layout(elf: Path, tmp_path: Path) -> None:
 
 
 def test_data_set_that_just_fits_and_one_that_does_not(elf: Path, tmp_path: Path) -> None:
-    firmware, dataset, factory = (tmp_path / f"{name}.bin" for name in ("firmware", "dataset", "factory"))
-    image.firmware(elf, firmware)
+    firmware, dataset = tmp_path / "firmware.bin", tmp_path / "dataset.bin"
+    firmware.write_bytes(image.firmware_image(elf))
     dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET))
-    image.factory(elf, firmware, dataset, factory)
-    assert factory.stat().st_size == FLASH_BYTES
-    factory.unlink()
+    assert len(image.factory_image(image.flash_layout(elf), firmware, dataset)) == FLASH_BYTES
     dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET + 1))
     with pytest.raises(UserError, match="exceeds the 4 MB flash by 1 bytes"):
-        image.factory(elf, firmware, dataset, factory)
-    assert not factory.exists()
+        image.factory_image(image.flash_layout(elf), firmware, dataset)
 
 
 def test_firmware_that_would_cover_the_data_set(elf: Path, tmp_path: Path) -> None:
-    firmware, dataset, factory = (tmp_path / f"{name}.bin" for name in ("firmware", "dataset", "factory"))
+    firmware, dataset = tmp_path / "firmware.bin", tmp_path / "dataset.bin"
     firmware.write_bytes(bytes(DATASET_OFFSET - FIRMWARE_OFFSET + 1))
     dataset.write_bytes(bytes(4))
     with pytest.raises(UserError, match="runs 1 bytes into the data set at 0x80000"):
-        image.factory(elf, firmware, dataset, factory)
+        image.factory_image(image.flash_layout(elf), firmware, dataset)
 
 
 def test_file_that_is_no_firmware(tmp_path: Path) -> None:

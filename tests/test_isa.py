@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
+from cross import Cross
 from mgbuild.errors import UserError
 from mgbuild.firmware import isa, loops
 from mgbuild.firmware.machine_code import MachineCode
-from mgbuild.plan import toolchain
 
 REGISTER = re.compile(r"\b[abf]\d+\b")
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+((?:[0-9a-f]{2} ?)+)\s*\t([a-z][\w.]*)\s*(.*)$")
@@ -79,13 +79,9 @@ def test_every_instruction_of_a_firmware(
 
 
 def test_every_row_of_the_table_and_random_words(
-    tmp_path: Path, disassemble: Callable[[Path], dict[int, Printed]]
+    tmp_path: Path, disassemble: Callable[[Path], dict[int, Printed]], cross: Cross
 ) -> None:
     """Words that fit each row, and any: decoded as the disassembler does, or known to neither."""
-    try:
-        llvm = toolchain.find_xtensa("llvm")
-    except UserError as error:
-        pytest.skip(str(error))
     rng = random.Random(1)
     words = [rng.getrandbits(24) for _ in range(4000)]
     words += [rng.getrandbits(24) & ~row.mask | row.match for row in isa.ROWS for _ in range(20)]
@@ -93,7 +89,7 @@ def test_every_row_of_the_table_and_random_words(
     # each with a symbol, behind which the disassembler begins anew
     lines = [f".type w{n}, @function\nw{n}: .4byte {word}\n" for n, word in enumerate(words)]
     source.write_text('.section .text, "ax"\n' + "".join(lines))
-    subprocess.run([*llvm.assemble, "-o", part, source], check=True)
+    cross.object(source, part)
     printed = disassemble(part)
     confirmed = set()
     for number, word in enumerate(words):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mgbuild.errors import UserError
-from mgbuild.plan import configure, options, targets
+from mgbuild.plan import build_folder, configure, dataset, options, targets
 from mgbuild.plan.shape import Shape
 
 
@@ -90,7 +90,7 @@ def test_paths_start_where_the_user_stands(tmp_path, root):
 
 
 def test_a_text_in_the_build_folder_is_refused(tmp_path):
-    options.make_build_folder(tmp_path)
+    build_folder.make(tmp_path)
     (tmp_path / "dataset.bin").write_text("emma\n")
     with pytest.raises(UserError, match="lies in the build folder"):
         options.parse({"dataset": str(tmp_path / "dataset.bin"), "build": str(tmp_path)})
@@ -203,6 +203,37 @@ def test_generated_headers():
     for line in ("STEPS 1000", "LEARNING_RATE 1e-05f", "TEMPERATURE 1.0f", "SAMPLES 20", "LOG_EVERY 100"):
         assert f"#define {line}\n" in run
     assert "#define SEED_KEY {5u, 1u}\n#define SEED_KEY_WORDS 2\n" in run
+
+
+OTHER_VALUES = {
+    **{"n_embd": "32", "n_head": "2", "n_layer": "2", "block_size": "8", "steps": "1001", "seed": "hw", "lr": "0.02"},
+    **{"temperature": "1", "samples": "3", "log_every": "7", "baud": "9600", "flash_baud": "9600", "port": "x"},
+}
+
+
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_every_option_that_reaches_the_firmware_is_known_to(name):
+    """Budgets bind the default firmware alone, and reports say what a firmware was made from."""
+    default, other = options.parse({}), options.parse({name: OTHER_VALUES[name]})
+
+    def made(settings):
+        return configure.sizes(settings), configure.run_config(settings)
+
+    changed = configure.made_from(other, "v1")["changed"]
+    assert (made(other) != made(default)) == (list(changed) == [name])
+    assert configure.made_from(default, "v1")["changed"] == {}
+
+
+def test_another_text_or_other_kernels_are_changes(tmp_path, root):
+    (tmp_path / "names.txt").write_text("emma\n")
+    record = configure.made_from(options.parse({"dataset": str(tmp_path / "names.txt"), "kernels": "plain"}), "v1")
+    assert record["changed"] == {"dataset": "names.txt", "kernels": "asm"}
+    here = options.parse({"dataset": str(root / "data/names.txt")})
+    assert configure.made_from(here, "v1")["changed"] == {}
+    image = tmp_path / "dataset.bin"
+    image.write_bytes(dataset.pack(tmp_path / "names.txt"))
+    text = configure.with_text(record, image)["text"]
+    assert (text["documents"], text["vocab_size"]) == (1, 4)
 
 
 def test_a_model_beyond_32_bits_is_refused_with_its_size() -> None:

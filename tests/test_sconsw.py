@@ -1,9 +1,11 @@
 """sconsw on machines that lack something: what it installs, and what it refuses."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from conftest import ROOT, Completed
 
 # What any machine has.
-BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", "grep", "readlink", "true")
+BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", "grep", "readlink", "true", "find")
 LLVM = ("clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
 TOOLS = (*LLVM, "qemu-system-xtensa", "gcc")
 PACKAGES = ("clang-22", "llvm-22", "binutils-xtensa-lx106", "qemu-system-misc")
@@ -65,7 +67,7 @@ def machine(tmp_path: Path, checkout: Path) -> Machine:
         _script(programs / "sudo", f'echo "sudo $*" >> {log}; [ {sudo} = 0 ] || exit {sudo}; exec "$@"')
         environment = {"PATH": str(programs), "HOME": str(tmp_path), "SCONSW_LIBC_HEADER": str(header), **env}
         result = subprocess.run(
-            [program, *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False
+            [program, *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=180, check=False
         )
         result.stderr += log.read_text() if log.exists() else ""
         return result
@@ -179,7 +181,27 @@ def test_a_failed_installation_says_so_and_starts_again(machine: Machine, checko
         result = machine("sim", **offline)
         assert result.returncode != 0
         assert "could not install requirements.txt" in result.stderr
-        assert not (checkout / ".venv/requirements.txt").exists()
+        assert (checkout / ".venv/requirements.txt").read_text() == "", "unfinished"
+
+
+def test_an_environment_of_others_is_spared(machine: Machine, checkout: Path) -> None:
+    (checkout / ".venv/requirements.txt").unlink()
+    (checkout / ".venv/mine").write_text("years of work")
+    result = machine("sim")
+    assert result.returncode == 1
+    assert f"{checkout}/.venv is not of sconsw's making" in result.stderr
+    assert (checkout / ".venv/mine").exists()
+
+
+def test_one_installs_at_a_time(machine: Machine, checkout: Path) -> None:
+    (checkout / "requirements.txt").write_text("no-such-package-of-ours==1.0\n")
+    with (checkout / "requirements.txt").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        timer = threading.Timer(1, lambda: (shutil.copy(file.name, checkout / ".venv"), file.close()))
+        timer.start()
+        result = machine("sim")
+    assert (result.returncode, result.stdout) == (0, "python -m SCons sim\n"), "the other has installed everything"
+    assert result.stderr == "sconsw: another sconsw installs here; waiting for it\n"
 
 
 def test_a_damaged_environment_is_made_anew(machine: Machine, checkout: Path) -> None:
@@ -189,6 +211,30 @@ def test_a_damaged_environment_is_made_anew(machine: Machine, checkout: Path) ->
     result = machine("host")
     assert "installing Python packages into" in result.stderr
     assert (checkout / ".venv/bin/python").resolve() == Path(sys.executable).resolve()
+
+
+def test_an_environment_of_others_is_spared(machine: Machine, checkout: Path) -> None:
+    (checkout / ".venv/requirements.txt").unlink()
+    (checkout / ".venv/mine").write_text("years of work")
+    result = machine("host")
+    assert result.returncode == 1
+    assert f"{checkout}/.venv is not of sconsw's making" in result.stderr
+    assert (checkout / ".venv/mine").exists()
+
+
+def test_one_installs_at_a_time(machine: Machine, checkout: Path) -> None:
+    (checkout / "requirements.txt").write_text("no-such-package-of-ours==1.0\n")
+    with (checkout / "requirements.txt").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def finish() -> None:
+            shutil.copy(file.name, checkout / ".venv")
+            file.close()
+
+        threading.Timer(1, finish).start()
+        result = machine("host")
+    assert (result.returncode, result.stdout) == (0, "python -m SCons -Q host\n"), "the other has installed everything"
+    assert result.stderr == "sconsw: another sconsw installs here; waiting for it\n"
 
 
 def test_an_environment_that_cannot_be_written_is_said(machine: Machine, checkout: Path) -> None:

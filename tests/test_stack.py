@@ -2,17 +2,16 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from conftest import Link, Programs
+from cross import Cross
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.firmware import stack
 from mgbuild.firmware.elf import absolute_symbols
-from mgbuild.plan import toolchain
 from mgbuild.plan.sources import KERNELS, sources
 
 SAVED = 16  # below the last function
@@ -170,7 +169,7 @@ def test_the_firmware_has_the_stack_that_it_needs(programs: Programs) -> None:
     assert report["stack_bound"] == found.bytes
     assert report["stack_bound"] + stack.GUARD + stack.MARGIN <= report["stack_size"]
     memory = json.loads((folder / "memory.json").read_text())
-    assert memory["stack_bound"] == found.bytes
+    assert memory["stack"]["stack_bound"] == found.bytes
     assert memory["purposes"]["stack"] == report["stack_size"]
     assert sum(memory["purposes"].values()) == memory["static_ram"]
 
@@ -201,9 +200,8 @@ _Noreturn void board_start(void) {
     "shape", [{}, {"n_layer": 2, "n_embd": 24, "n_head": 3}, {"n_embd": 20, "n_head": 2, "block_size": 7}], ids=str
 )
 def test_a_run_uses_what_the_bound_says_to_the_word(
-    kernels: str, shape: Mapping[str, int], programs: Programs, tmp_path: Path
+    kernels: str, shape: Mapping[str, int], programs: Programs, tmp_path: Path, cross: Cross
 ) -> None:
-    llvm = toolchain.find_xtensa("llvm")
     firmware, dataset = programs.sim(kernels=kernels, steps=40, samples=5, **shape)
     headers = firmware.parent.parent
     board = tmp_path / "board.c"
@@ -214,13 +212,8 @@ def test_a_run_uses_what_the_bound_says_to_the_word(
     ]
     objects = []
     for number, source in enumerate([*(path for path in parts if path != Path("src_c/board/sim/board.c")), board]):
-        listing, part = tmp_path / f"{number}.s", tmp_path / f"{number}.o"
-        translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
-        subprocess.run([*translate, "-Isrc_c", f"-I{headers}", "-o", listing, source], check=True)
-        subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
-        objects.append(part)
-    elf = tmp_path / "painted.elf"
-    subprocess.run([*llvm.link, "-T", "linker/sim.ld", "-o", elf, *objects], check=True)
+        objects.append(cross.object(source, tmp_path / f"{number}.o", "-Isrc_c", f"-I{headers}"))
+    elf = cross.link(tmp_path / "painted.elf", "linker/sim.ld", objects)
     output = emulator.capture(elf, dataset, 60).stdout
     used = int(re.search(r"^stack used: (\d+)$", output, re.MULTILINE)[1])
     found = stack.bound(elf, stack.ROOT)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
+from cross import Cross
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.firmware.elf import opened
-from mgbuild.plan import toolchain
 from mgbuild.plan.sources import sources
 
 PRELUDE = """
@@ -41,10 +41,9 @@ def code_of(elf: Path, function: str) -> bytes:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, cross: Cross) -> Run:
     """Function that builds C (a body of app_main and what stands before it) and assembly, and runs them."""
     try:
-        llvm = toolchain.find_xtensa("llvm")
         emulator.find()
     except UserError as error:
         pytest.skip(str(error))
@@ -57,13 +56,9 @@ def run(tmp_path: Path) -> Run:
         extra.write_text(assembly)
         objects = []
         for source in [*sources("board/xtensa", "board/sim", "text"), program, extra]:
-            listing, part = tmp_path / f"{source.name}.s", tmp_path / f"{source.name}.o"
-            translate = llvm.compile if source.suffix == ".c" else llvm.preprocess
-            subprocess.run([*translate, "-Isrc_c", "-o", listing, source], check=True)
-            subprocess.run([*llvm.assemble, "-o", part, listing], check=True)
-            objects.append(part)
+            objects.append(cross.object(source, tmp_path / f"{source.name}.o", "-Isrc_c"))
         elf, dataset = tmp_path / "program.elf", tmp_path / "dataset.bin"
-        subprocess.run([*llvm.link, "-T", "linker/sim.ld", "-e", entry, "-o", elf, *objects], check=True)
+        cross.link(elf, "linker/sim.ld", objects, f"--entry={entry}")
         dataset.write_bytes(b"\x78\x56\x34\x12")
         return emulator.capture(elf, dataset, 20)
 

@@ -4,13 +4,12 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mgbuild.errors import UserError
-from mgbuild.plan import options
-from mgbuild.plan.options import Settings
+from mgbuild.plan import build_folder
 
 STEP = re.compile(r"^step +(\d+) / +\d+ \| loss (\S+)$", re.MULTILINE)
 NAME = re.compile(r"^sample +\d+: (.*)$", re.MULTILINE)
@@ -19,9 +18,10 @@ COUNT = re.compile(r"^(num docs|vocab size|num params): (\d+)$", re.MULTILINE)
 REMARK = re.compile(r"^# (.*)$", re.MULTILINE)
 
 
-def run(words: Sequence[str], output: Path, settings: Settings, version: str) -> str:
+def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any]) -> str:
     """Run a program with its console on ours, write what it said to `output` (JSON), and return its checksum.
 
+    made_from: configure.with_text(), of the program.
     Raises UserError when the program fails or the console cannot be written; then there is no `output`.
     """
     output.unlink(missing_ok=True)
@@ -29,8 +29,8 @@ def run(words: Sequence[str], output: Path, settings: Settings, version: str) ->
     result = parse(console)
     if status != 0 or not result["weights_crc32"]:
         raise UserError(f"{words[0]} ended with status {status}" if status else f"{words[0]} printed no checksum")
-    document = {"version": version, "options": run_options(settings), **result}
-    output.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    document = {**made_from, **result}
+    build_folder.write(output, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
     return result["weights_crc32"]
 
 
@@ -65,10 +65,3 @@ def parse(console: str) -> dict[str, Any]:
         "weights_crc32": checksum.group(1) if checksum else "",
         "remarks": REMARK.findall(console),
     }
-
-
-def run_options(settings: Settings) -> dict[str, Any]:
-    """The options that steer a run, by name, as JSON takes them."""
-    chosen = [option.name for option in options.OPTIONS if option.group in (options.MODEL, options.RUN)]
-    values = {name: getattr(settings, name) for name in [*chosen, "kernels", "cores"]}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from mgbuild.errors import reporting
+from mgbuild.plan import configure
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
@@ -14,7 +15,9 @@ def _measure(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild.emulated import bench  # here, so that building for the host takes no package but SCons
 
     plugin, asm, plain, library, image, text = (Path(str(node)) for node in source)
-    bench.main(plugin, asm, plain, library, image, text, env["BENCH_SETTINGS"], Path(env["BENCH_JSON"]))
+    settings = env["BENCH_SETTINGS"]
+    record = configure.with_text(configure.made_from(settings, env["VERSION"]), image)
+    bench.main(plugin, asm, plain, library, image, text, settings, record, Path(env["BENCH_JSON"]))
 
 
 def _plugin(env: SConsEnvironment, target: str) -> list:
@@ -27,7 +30,8 @@ def _plugin(env: SConsEnvironment, target: str) -> list:
 def _bench(env: SConsEnvironment, name: str, sources: list, output: str, settings: Settings) -> list:
     """Target `name`: sources are plugin, two firmwares, library, data set image and its text, built with `settings`."""
     bench_env = env.Clone(BENCH_JSON=output, BENCH_SETTINGS=settings)
-    return env.OnTerminal(bench_env.Alias(name, sources, Action(reporting(_measure), "measure")))
+    nodes = [env.fs.File(each) if isinstance(each, str) else each for each in sources]  # a name may have a $ in it
+    return env.OnTerminal(bench_env.Alias(name, nodes, Action(reporting(_measure), "measure")))
 
 
 def generate(env: SConsEnvironment) -> None:

@@ -1,55 +1,65 @@
-"""SCons tool: env.FirmwareImage, env.FactoryImage and env.Duplicate make the files that are flashed."""
+"""SCons tool: env.FirmwareImage makes the image that the ROM loads; env.AcceptedFirmware the files that are flashed."""
 
-import shutil
 from pathlib import Path
 
-from mgbuild.errors import reporting
+from mgbuild.errors import UserError, reporting
+from mgbuild.plan import build_folder
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
+ACCEPTED = ("firmware.elf", "firmware.bin", "dataset.bin", "stack.json", "memory.json", "memory.html", "factory.bin")
+
 
 def _firmware(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild.firmware import image  # here, so that building for the host takes no package but SCons
+    from mgbuild.firmware import image  # here, so that the host's program takes no package but SCons
 
     mode, frequency = source[1].read().split()
-    image.firmware(Path(str(source[0])), Path(str(target[0])), image.FlashWiring(mode, frequency))
+    content = image.firmware_image(Path(str(source[0])), image.FlashWiring(mode, frequency))
+    build_folder.write(Path(str(target[0])), content)
 
 
-def _factory(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild.firmware import image
-
-    elf, firmware, dataset = (Path(str(node)) for node in source)
-    image.factory(elf, firmware, dataset, Path(str(target[0])))
-
-
-def _copy(target: list, source: list, env: SConsEnvironment) -> None:
-    shutil.copyfile(str(source[0]), str(target[0]))
-
-
-def _firmware_image(env: SConsEnvironment, target: str, elf: object, report: list, settings: Settings) -> list:
-    """Node of the image that the ROM loads; only an ELF whose memory report passed becomes one."""
+def _firmware_image(env: SConsEnvironment, target: str, elf: object, settings: Settings) -> list:
+    """Node of the image of an ELF."""
     wiring = env.Value(f"{settings.flash_mode} {settings.flash_freq}")
     node = env.Command(target, [elf, wiring], Action(reporting(_firmware), "make $TARGET"))
-    env.Depends(node, report)
-    return env.MadeBy(node, "firmware")
+    return env.MadeBy(node, __file__)
 
 
-def _factory_image(env: SConsEnvironment, target: str, elf: object, firmware: list, dataset: list) -> list:
-    """Node of the image of the whole flash."""
-    node = env.Command(target, [elf, firmware, dataset], Action(reporting(_factory), "make $TARGET"))
-    return env.MadeBy(node, "firmware")
+def _accept(target: list, source: list, env: SConsEnvironment) -> None:
+    from mgbuild.firmware import fit, image, memory
+
+    elf, firmware, dataset, _, json, html = copied = [Path(str(node)) for node in source]
+    accepted = dict(zip(ACCEPTED, (Path(str(node)) for node in target), strict=True))
+    report = memory.read(json)
+    print(memory.text(report, memory.read_if_any(accepted["memory.json"])))
+    try:
+        memory.judge(report, fit.nearest)
+    except memory.BudgetExceeded as refusal:
+        held = "what was accepted before" if accepted["factory.bin"].exists() else "nothing to flash"
+        raise UserError(f"{refusal}\nthe report is {html}; {accepted['factory.bin'].parent} holds {held}") from None
+    contents = {path: one.read_bytes() for path, one in zip(accepted.values(), copied, strict=False)}
+    contents[accepted["factory.bin"]] = image.factory_image(image.flash_layout(elf), firmware, dataset)
+    build_folder.replace(contents)
 
 
-def _duplicate(env: SConsEnvironment, target: str, source: list) -> list:
-    """Node of a copy of a file."""
-    return env.Command(target, source, Action(reporting(_copy), "copy $SOURCE to $TARGET"))
+def _accepted_firmware(
+    env: SConsEnvironment, folder: str, elf: object, image: list, dataset: list, stack: object, report: list
+) -> list:
+    """Nodes of ACCEPTED in a folder, which come together, and only when the memory report has no objection.
+
+    Until then those of the firmware that was accepted before stay, so that they always belong together.
+    """
+    targets = [f"{folder}/{name}" for name in ACCEPTED]
+    sources = [elf, image, dataset, stack, *report]
+    nodes = env.Command(targets, sources, Action(reporting(_accept), "judge $SOURCE"))
+    env.Precious(nodes)
+    return env.MadeBy(nodes, __file__)
 
 
 def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_firmware_image, "FirmwareImage")
-    env.AddMethod(_factory_image, "FactoryImage")
-    env.AddMethod(_duplicate, "Duplicate")
+    env.AddMethod(_accepted_firmware, "AcceptedFirmware")
 
 
 def exists(env: SConsEnvironment) -> bool:

@@ -1,67 +1,63 @@
-"""SCons tool: env.MemoryReport measures an ELF against the budget, printed and as JSON; env.Fit says what fits."""
+"""SCons tool: env.MemoryReport measures a firmware, as JSON and as a page; env.Memory and env.Fit print of it."""
 
 from pathlib import Path
 
 from mgbuild.errors import reporting
-from mgbuild.plan import configure
+from mgbuild.plan import build_folder, configure
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
 
-def _check(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild.firmware import fit, memory  # here, so that building for the host takes no package but SCons
+def _measure(target: list, source: list, env: SConsEnvironment) -> None:
+    from mgbuild.firmware import memory, memory_page  # here, so that the host's program takes no package but SCons
 
-    elf, budget, image, stack = (Path(str(node)) for node in source[:4])
-    shape, documents = configure.model(source[5].read(), image)
-    print(
-        memory.check(
-            *(elf, budget, image, Path(str(target[0])), source[4].read(), stack),
-            what_fits=lambda report: fit.nearest(shape, documents, report),
-            against=Path(source[6].read()) if source[6].read() else None,
-        )
-    )
+    elf, firmware, dataset, budget, stack = (Path(str(node)) for node in source[:5])
+    record = configure.with_text(source[5].read(), dataset)
+    report = memory.analyse(elf, firmware, dataset, budget, record, stack)
+    contents = memory.as_json(report), memory_page.page(report, memory.problems(report))
+    for node, content in zip(target, contents, strict=True):
+        build_folder.write(Path(str(node)), content.encode())
 
 
-def _fit(env: SConsEnvironment, elf: object, budget: str, image: list, settings: Settings) -> list:
+def _memory_report(
+    env: SConsEnvironment, json: str, elf: object, image: object, dataset: list, stack: object, settings: Settings
+) -> list:
+    """Nodes of JSON and page: what a firmware takes and what is wrong with it, which is no failure here."""
+    record = env.Value(configure.made_from(settings, env["VERSION"]))
+    targets = [json, str(Path(json).with_suffix(".html"))]
+    inputs = [elf, image, dataset, "linker/budget.toml", stack, record]
+    return env.MadeBy(env.Command(targets, inputs, Action(reporting(_measure), "measure $SOURCE")), __file__)
+
+
+def _memory(env: SConsEnvironment, report: list, accepted: str, settings: Settings) -> list:
+    """Target `memory`: print the report, and what differs from another: `against`, or what was accepted last."""
+
+    def execute(target: list, source: list, env: SConsEnvironment) -> None:
+        from mgbuild.firmware import fit, memory
+
+        before = memory.read(Path(settings.against)) if settings.against else memory.read_if_any(Path(accepted))
+        found = memory.read(Path(str(report[0])))
+        print(memory.text(found, before))
+        memory.judge(found, fit.nearest)
+
+    return env.OnTerminal(env.Alias("memory", report, Action(reporting(execute), None)))
+
+
+def _fit(env: SConsEnvironment, report: list) -> list:
     """Target `fit`: print which shapes fit."""
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
         from mgbuild.firmware import fit, memory
 
-        report = memory.analyse(*(Path(str(node)) for node in source[:3]))
-        print(fit.text(*configure.model(configure.sizes(settings), Path(str(source[2]))), report))
+        print(fit.text(memory.read(Path(str(report[0])))))
 
-    return env.OnTerminal(env.Alias("fit", [elf, budget, image], Action(reporting(execute), None)))
-
-
-def _memory_report(
-    env: SConsEnvironment,
-    json: str,
-    elf: object,
-    budget: str,
-    dataset: list,
-    stack: object,
-    default_firmware: bool,
-    settings: Settings,
-) -> list:
-    """Node of the JSON; making it fails when the firmware is over budget or breaks a rule of the chip."""
-    inputs = [
-        elf,
-        budget,
-        dataset,
-        stack,
-        env.Value(default_firmware),
-        env.Value(configure.sizes(settings)),
-        env.Value(settings.against),
-    ]
-    node = env.Command(json, inputs, Action(reporting(_check), "measure ${SOURCES[0]}"))
-    env.Precious(node)  # the last report is what the next one is compared with
-    return env.MadeBy(node, "firmware")
+    return env.OnTerminal(env.Alias("fit", report, Action(reporting(execute), None)))
 
 
 def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_memory_report, "MemoryReport")
+    env.AddMethod(_memory, "Memory")
     env.AddMethod(_fit, "Fit")
 
 

@@ -16,6 +16,7 @@ def _target(
     env: SConsEnvironment,
     name: str,
     needs: list,
+    dataset: list,
     command: Callable[[], Sequence[str]],
     settings: Settings,
     following: str,
@@ -23,16 +24,17 @@ def _target(
     output = settings.build / name / "result.json"
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
-        checksum = run_result.run(command(), output, settings, configure.version(Path.cwd()))
+        record = configure.with_text(configure.made_from(settings, env["VERSION"]), Path(str(dataset[0])))
+        checksum = run_result.run(command(), output, record)
         print(f"# {checksum} and the rest as data: {output}; next: {following}")
 
     return env.OnTerminal(env.Alias(name, needs, Action(reporting(execute), f"run {needs[0]}")))
 
 
-def _run_here(env: SConsEnvironment, name: str, needs: list, settings: Settings) -> list:
-    """Target `name`: run the first of `needs`, a program for this machine."""
+def _run_here(env: SConsEnvironment, name: str, needs: list, dataset: list, settings: Settings) -> list:
+    """Target `name`: run the first of `needs`, a program for this machine that holds the data set."""
     program = str(Path(str(needs[0])).absolute())
-    return _target(env, name, needs, lambda: [program], settings, "scons sim")
+    return _target(env, name, needs, dataset, lambda: [program], settings, "scons sim")
 
 
 def _emulate(env: SConsEnvironment, name: str, elf: object, dataset: list, settings: Settings) -> list:
@@ -41,7 +43,7 @@ def _emulate(env: SConsEnvironment, name: str, elf: object, dataset: list, setti
     def command() -> list[str]:
         return emulator.command(emulator.find(), Path(str(elf)), Path(str(dataset[0])))
 
-    return _target(env, name, [elf, *dataset], command, settings, "scons flash monitor, with a board")
+    return _target(env, name, [elf, *dataset], dataset, command, settings, "scons flash monitor, with a board")
 
 
 def generate(env: SConsEnvironment) -> None:

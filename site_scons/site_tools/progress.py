@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
 # The phase that a step belongs to, by the first word of its message; a step without one is its own phase.
@@ -11,10 +12,10 @@ PHASES = {
     "configure": "configure the program in",
     "compile": "compile for",
     "preprocess": "compile for",
+    "expand": "compile for",
     "assemble": "compile for",
     "link": "link",
     "make": "make the images in",
-    "copy": "make the images in",
 }
 
 
@@ -42,7 +43,17 @@ def _phases(build: Path) -> Callable[..., None]:
     return show
 
 
+def _outcome(env: SConsEnvironment, name: str, needs: list, sentence: Callable[[], str]) -> list:
+    """Target `name`: its needs and, once they are built, a last line that says what came out and what to do next."""
+
+    def execute(target: list, source: list, env: SConsEnvironment) -> None:
+        print(sentence())
+
+    return env.AlwaysBuild(env.Alias(name, needs, Action(execute, None)))
+
+
 def generate(env: SConsEnvironment) -> None:
+    env.AddMethod(_outcome, "Outcome")
     env["PRINT_CMD_LINE_FUNC"] = _every_command if env["VERBOSE"] else _phases(env["BUILD"])
 
 

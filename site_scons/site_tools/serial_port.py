@@ -47,7 +47,7 @@ def _flash_dataset(env: SConsEnvironment, dataset: list, settings: Settings) -> 
 def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:
     """Target `monitor`: the console, decoded with the firmware that was built last, if any."""
 
-    def execute() -> int:
+    def execute(target: list, source: list, env: SConsEnvironment) -> int:
         from mgbuild.device import monitor, ports
 
         return monitor.monitor(
@@ -59,7 +59,7 @@ def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:
             log=Path(settings.log) if settings.log else None,
         )
 
-    return _target(env, "monitor", [], execute)
+    return env.OnTerminal(env.Alias("monitor", [], Action(reporting(env.LeavingFolder(execute)), None)))
 
 
 def _erase(env: SConsEnvironment, settings: Settings) -> list:

@@ -1,6 +1,7 @@
 """SCons tool: env.Run is a target that runs a command every time it is asked for."""
 
 import subprocess
+from collections.abc import Callable
 
 from mgbuild.errors import reporting
 from SCons.Script import Action
@@ -13,18 +14,29 @@ def _on_terminal(env: SConsEnvironment, alias: list) -> list:
     return env.AlwaysBuild(alias)
 
 
-def _run(env: SConsEnvironment, name: str, needs: list, command: list) -> list:
-    """Target `name`: run the command, words or nodes, once its needs are built; its exit status decides."""
-    words = [str(word) for word in command]
+def _leaving_folder(env: SConsEnvironment, function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """The action `function`, for a target that comes last: others may work in the build folder meanwhile."""
+
+    def execute(target: list, source: list, env: SConsEnvironment) -> int | None:
+        with env["LOCK"].released():
+            return function(target, source, env)
+
+    return execute
+
+
+def _run(env: SConsEnvironment, name: str, command: list[str]) -> list:
+    """Target `name`: run the command, which needs nothing of the build folder; its exit status decides."""
 
     def execute(target: list, source: list, env: SConsEnvironment) -> int:
-        return subprocess.run(words, check=False).returncode
+        return subprocess.run(command, check=False).returncode
 
-    return env.OnTerminal(env.Alias(name, needs, Action(reporting(execute), f"run {' '.join(words)}")))
+    action = Action(reporting(env.LeavingFolder(execute)), f"run {' '.join(command)}")
+    return env.OnTerminal(env.Alias(name, [], action))
 
 
 def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_on_terminal, "OnTerminal")
+    env.AddMethod(_leaving_folder, "LeavingFolder")
     env.AddMethod(_run, "Run")
 
 

@@ -69,7 +69,7 @@ def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
     if source.suffix == ".S":
         text = _PREPROCESS(env, product(folder, source, ".i"), text)
     text = _LIST[source.suffix](env, product(folder, source, ".s"), text)
-    env.MadeBy(text, "firmware")
+    env.MadeBy(text, listing.__file__)
     return _ASSEMBLE[source.suffix](env, target, text)
 
 
@@ -93,7 +93,7 @@ def _program(
         literal.append(env.Literal(f"@{flag_file}"))
     nodes = _LINK(env, [elf, map_file], objects, LINKER_SCRIPT=script, LINK_FLAGS=literal)
     env.Depends(nodes, [env.Glob("#linker/*.ld"), flag_file or []])
-    env.MadeBy(nodes, "firmware")
+    env.MadeBy(nodes, __file__)
     return nodes[0]
 
 
@@ -106,8 +106,8 @@ def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
 
 def _sized_program(
     env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str, symbols: Mapping[str, int]
-) -> tuple[object, object, object]:
-    """Nodes of an ELF whose stack is as large as its code can need, of its draft, and of the JSON about the stack.
+) -> tuple[object, object]:
+    """Nodes of an ELF whose stack is as large as its code can need, and of the JSON about the stack.
 
     It is linked twice: the size of the stack changes no code.
     """
@@ -115,9 +115,8 @@ def _sized_program(
     draft = _program(env, str(folder / f"{stem}-draft.elf"), sources, script, symbols)
     targets = [str(folder / "stack.json"), str(folder / "stack.flags")]
     report, flags = env.Command(targets, draft, Action(reporting(_measure_stack), "bound the stack of $SOURCE"))
-    env.MadeBy(report, "firmware")
-    final = _program(env, elf, sources, script, symbols, flags)
-    return final, draft, report
+    env.MadeBy([report, flags], __file__)
+    return _program(env, elf, sources, script, symbols, flags), report
 
 
 def generate(env: SConsEnvironment) -> None:

@@ -78,6 +78,8 @@ static float milliseconds(uint64_t cycles) {
     return divide32(counted, (float)board_cycles_per_millisecond());
 }
 
+#define MAY_BE_TOO_LARGE "; lr= may be too large" // one string for both: the linker shares what they end with
+
 enum { LAST_STEPS = STEPS < 100 ? STEPS : 100 };
 
 // Says so when the last steps' mean loss is more than half a nat above that of the first step and of guessing.
@@ -85,9 +87,10 @@ static void report_divergence(float first_loss, float last_losses) {
     const float guessing = log32((float)VOCAB_SIZE);
     const float mean = divide32(last_losses, (float)LAST_STEPS);
     if (mean > (first_loss > guessing ? first_loss : guessing) + 0.5f) {
-        print_text("# training diverged, mean loss ");
+        print_text("# training diverged to a mean loss of ");
         print_fixed4(mean);
-        print_text(" at its end: try a smaller lr=\n");
+        print_text(MAY_BE_TOO_LARGE);
+        print_text("\n");
     }
 }
 
@@ -108,7 +111,7 @@ static void train(void) {
             print_step(number, loss);
         }
         if (!is_finite(loss)) {
-            board_abort("the loss is not finite; lr= may be too large");
+            board_abort("the loss is not finite" MAY_BE_TOO_LARGE);
         }
         until_print = until_print == 0 ? LOG_EVERY : until_print;
         first_loss = number == 1 ? loss : first_loss;

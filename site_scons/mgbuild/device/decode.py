@@ -4,9 +4,10 @@ import re
 from bisect import bisect_right
 from pathlib import Path
 
+from elftools.dwarf.die import AttributeValue
 from elftools.elf.elffile import ELFFile
 
-from mgbuild.firmware.elf import opened
+from mgbuild.firmware.elf import opened, symbols
 
 PANIC, PANIC_ENDS = "Guru Meditation Error", "Backtrace:"  # what its first and its last line hold
 _REGISTER = re.compile(r"\b(PC|A0) *: *0x([0-9a-f]{8})")
@@ -58,11 +59,8 @@ class Decoder:
             for section in elf.iter_sections()
             if section["sh_flags"] & _EXECUTABLE
         ]
-        symbols = elf.get_section_by_name(".symtab")
         self._functions = sorted(
-            (symbol["st_value"], symbol.name)
-            for symbol in (symbols.iter_symbols() if symbols else ())
-            if symbol["st_info"]["type"] == "STT_FUNC"
+            (symbol["st_value"], symbol.name) for symbol in symbols(elf) if symbol["st_info"]["type"] == "STT_FUNC"
         )
         self._lines = sorted(_line_table(elf))
 
@@ -104,5 +102,5 @@ def _line_table(elf: ELFFile) -> list[tuple[int, str]]:
     return list(table.items())
 
 
-def _text(attribute: object) -> str:
+def _text(attribute: AttributeValue | None) -> str:
     return attribute.value.decode() if attribute else ""

@@ -53,7 +53,7 @@ PANIC_LOOP = (
 )
 # Control characters would let noise on the line set up the user's terminal anew; shown as their pictures.
 _VISIBLE = {code: 0x2400 + code for code in range(32) if code != ord("\t")} | {0x7F: 0x2421}
-_VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+_VISIBLE |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
 def monitor(
@@ -101,16 +101,19 @@ class Training:
     first: tuple[float, int] | None = None  # time and step of the first line
     last: tuple[float, int] | None = None
 
+    def _begin(self) -> None:
+        self.step, self.steps, self.losses, self.first, self.last = 0, 0, [], None, None
+
     def read(self, line: str, now: float) -> bool:
         """Take a line in; returns whether it was one of training. `now`: seconds."""
         if _RESTART.match(line):
-            self.__init__()
+            self._begin()
             return False
         found = _STEP.match(line)
         if not found:
             return False
         if int(found[1]) <= self.step:  # another run
-            self.__init__()
+            self._begin()
         self.step, self.steps = int(found[1]), int(found[2])
         self.losses.append(float(found[3]))
         self.first = self.first or (now, self.step)

@@ -29,11 +29,14 @@ VARIABLE = "ESPPORT"
 NETWORK = ("socket", "rfc2217")  # schemes of ports on another machine, as HOST:NUMBER
 
 try:
-    from termios import error as _terminal_error
+    import termios
+
+    _TERMINAL_ERRORS: tuple[type[Exception], ...] = (termios.error,)
 except ImportError:  # Windows
-    _terminal_error = OSError
+    _TERMINAL_ERRORS = ()
 # What a port raises that is gone. pyserial's exceptions are OSError; what its tcflush and tcdrain raise is not.
-FAILURES = (OSError, _terminal_error)
+FAILURES: tuple[type[Exception], ...] = (OSError, *_TERMINAL_ERRORS)
+_NOT_OPENED: tuple[type[Exception], ...] = (ValueError, *FAILURES)
 
 
 def find(choice: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -74,7 +77,7 @@ def opened(port: str, baud: int, timeout: float | None = None) -> serial.SerialB
         board = serial.serial_for_url(port, do_not_open=True, baudrate=baud, timeout=timeout, exclusive=True)
         board.dtr = board.rts = False
         board.open()
-    except (ValueError, *FAILURES) as error:
+    except _NOT_OPENED as error:
         raise open_failure(port, error) from None
     return board
 

@@ -12,10 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mgbuild import run_result
 from mgbuild.emulated import profile
 from mgbuild.errors import UserError
-from mgbuild.plan import configure, dataset
+from mgbuild.plan import build_folder, configure, dataset
 from mgbuild.plan.options import Settings
 from mgbuild.plan.shape import Shape
 
@@ -200,13 +199,20 @@ def excesses(counts: dict[str, Any], limits: dict[str, float], tolerance: float)
 
 
 def main(
-    plugin: Path, asm: Path, plain: Path, library: Path, image: Path, text: Path, settings: Settings, output: Path
+    plugin: Path,
+    asm: Path,
+    plain: Path,
+    library: Path,
+    image: Path,
+    text: Path,
+    settings: Settings,
+    made_from: dict[str, Any],
+    output: Path,
 ) -> None:
-    """Measure everything, print the tables, write the JSON."""
-    options = run_result.run_options(settings)
-    del options["kernels"]  # both are measured
+    """Measure everything, print the tables, write the JSON, which says what was measured: configure.with_text()."""
+    options = {name: value for name, value in made_from["options"].items() if name != "kernels"}  # both are measured
     results = {
-        "version": configure.version(Path.cwd()),
+        **made_from,
         "options": options,
         "xtensa": {
             "asm": core(plugin, asm, image, settings),
@@ -214,7 +220,7 @@ def main(
         },
         "host": host(library, image, text, settings),
     }
-    output.write_text(json.dumps(results, indent=1) + "\n", encoding="ascii")
+    build_folder.write(output, (json.dumps(results, indent=1) + "\n").encode("ascii"))
     console = Console(width=WIDTH)
     for part in table(results):
         console.print(part)

@@ -9,6 +9,8 @@ from mgbuild.plan.shape import LIMITS, Shape
 FLOAT = 4
 GRADIENT_ROWS = 12  # core/model.h: GRADIENT_ROW_FLOATS, in rows of n_embd
 STACK_VARIATION = 512  # the stack follows the code, and that the shape, by less than this
+ORDER_ENTRY = 2  # bytes for each document that training reaches
+ALIGNMENT = 16  # of what follows the order in memory: shrinking it may move nothing by less than this
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ def arena_bytes(shape: Shape, num_docs: int) -> int:
     gradients = block * n + max(rows, hidden)
     training = FLOAT * (3 * shape.parameters + activations + gradients)
     return max(training, -(-2 * num_docs // FLOAT) * FLOAT)
+
+
+def model(report: Report) -> tuple[Shape, int]:
+    """Shape of the model that a firmware trains, and the number of documents it learns from."""
+    options, text = report.made_from["options"], report.made_from["text"]
+    sizes = {name: options[name] for name in ("n_embd", "n_head", "n_layer", "block_size")}
+    return Shape(vocab_size=text["vocab_size"], **sizes), text["documents"]
 
 
 def overhead(report: Report) -> int:
@@ -53,8 +62,9 @@ def largest(shape: Shape, num_docs: int, report: Report) -> Fit | None:
     return found
 
 
-def nearest(shape: Shape, num_docs: int, report: Report) -> str:
-    """Sentence that names shapes near one that is too large, each with less of one thing, which fit."""
+def nearest(report: Report) -> str:
+    """Sentence that names what would fit instead of a firmware that is too large, each with less of one thing."""
+    shape, num_docs = model(report)
     found = []
     for name in ("n_embd", "n_layer", "block_size"):
         step = shape.n_head if name == "n_embd" else 1
@@ -63,11 +73,21 @@ def nearest(shape: Shape, num_docs: int, report: Report) -> str:
             if arena_bytes(smaller, num_docs) + overhead(report) + STACK_VARIATION <= capacity(report):
                 found.append(f"{name}={value}")
                 break
-    return f"it would fit with {' or '.join(found)}" if found else "no shape fits with just one of them made smaller"
+    if "steps" in report.changed:
+        steps = min(report.made_from["options"]["steps"], num_docs) - fewer_steps(report)
+        found += [f"steps={steps}"] if steps > 0 else []
+    return f"it would fit with {' or '.join(found)}" if found else "nothing fits with just one of them made smaller"
 
 
-def text(shape: Shape, num_docs: int, report: Report) -> str:
-    """What fits, for people: the largest n_embd for these options, and for other numbers of layers."""
+def fewer_steps(report: Report) -> int:
+    """By how many steps the order of documents (core/trainer.h) must shrink for the firmware to fit."""
+    excess = next(region.used for region in report.regions if region.name == "dram") - capacity(report)
+    return -(-(excess + ALIGNMENT) // ORDER_ENTRY)
+
+
+def text(report: Report) -> str:
+    """What fits, for people: the largest n_embd for a firmware's options, and for other numbers of layers."""
+    shape, num_docs = model(report)
     lines = [f"largest n_embd in {capacity(report):,} bytes, n_head={shape.n_head} block_size={shape.block_size}"]
     lines.append(f"{'n_layer':>9}{'n_embd':>8}{'parameters':>12}{'static RAM':>12}")
     for layers in sorted({1, 2, 3, 4, shape.n_layer}):

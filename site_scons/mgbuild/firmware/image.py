@@ -82,23 +82,17 @@ def firmware_image(elf: Path, wiring: FlashWiring = FlashWiring()) -> bytes:
         )
 
 
-def firmware(elf: Path, image: Path, wiring: FlashWiring = FlashWiring()) -> None:
-    """Write firmware_image(elf, wiring) to `image`."""
-    image.write_bytes(firmware_image(elf, wiring))
+def factory_image(layout: FlashLayout, firmware: Path, dataset: Path) -> bytes:
+    """All of the flash: firmware image and data set in place and 0xFF between.
 
-
-def factory(elf: Path, image: Path, dataset: Path, factory: Path) -> None:
-    """Write all of the flash, firmware image and data set in place and 0xFF between, to `factory`.
-
-    `elf` is what `image` was made from. Raises UserError when one of the two does not fit its place.
+    Raises UserError when one of the two does not fit its place.
     """
-    layout = flash_layout(elf)
-    parts = {layout.firmware: image.read_bytes(), layout.dataset: dataset.read_bytes()}
+    parts = {layout.firmware: firmware.read_bytes(), layout.dataset: dataset.read_bytes()}
     problems = layout_problems(layout, *map(len, parts.values()))
     if problems:
         raise UserError("; ".join(problems))
-    with _esptool(f"cannot make {factory}"):
-        factory.write_bytes(merge_bin([*parts.items()], CHIP, pad_to_size=_flash_size(layout)))
+    with _esptool("cannot make an image of the whole flash"):
+        return merge_bin([*parts.items()], CHIP, pad_to_size=_flash_size(layout))
 
 
 def _flash_size(layout: FlashLayout) -> str:

@@ -99,7 +99,8 @@ def _align(finished: list[str], code: _Code) -> None:
                 if at in _LOOP_PLACES and (at not in reached or _cost(longer) < _cost(reached[at])):
                     reached[at] = longer
         ways = reached
-    for stretch, (growth, nop) in zip(code.loops, min(ways.values(), key=_cost), strict=True):
+    cheapest: _Way = min(ways.values(), key=_cost)
+    for stretch, (growth, nop) in zip(code.loops, cheapest, strict=True):
         if nop:
             finished[stretch.loop] = f"\tnop.n\n{finished[stretch.loop]}"
             continue

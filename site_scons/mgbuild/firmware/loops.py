@@ -39,6 +39,7 @@ def check(elf: Path) -> int:
 
 def _body(code: MachineCode, function: Function, loop: isa.Instruction) -> list[isa.Instruction]:
     """The instructions of a loop; none if it does not end behind one of them."""
+    assert loop.target is not None, "every loop has one"
     body = []
     address = loop.end
     while address < min(loop.target, function.end):

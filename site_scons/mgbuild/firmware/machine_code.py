@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mgbuild.errors import UserError
 from mgbuild.firmware import isa
-from mgbuild.firmware.elf import opened
+from mgbuild.firmware.elf import opened, symbols
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class MachineCode:
         self.absolute: dict[int, str] = {}  # names of absolute symbols, such as functions in ROM, by value
         self._sections: list[tuple[int, bytes]] = []
         with opened(elf) as file:
-            table = file.get_section_by_name(".symtab")
-            for symbol in table.iter_symbols() if table else ():
+            for symbol in symbols(file):
                 start, size = symbol["st_value"], symbol["st_size"]
                 if symbol["st_info"]["type"] == "STT_FUNC" and size:
                     self.functions[start] = Function(symbol.name, start, start + size)

@@ -7,16 +7,16 @@ and NAME_capacity of linker/esp32.ld say how large each memory is.
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
 
 from mgbuild.errors import UserError, suggestion
-from mgbuild.firmware import image, memory_page
-from mgbuild.firmware.elf import absolute_symbols, opened
+from mgbuild.firmware import image
+from mgbuild.firmware.elf import absolute_symbols, opened, symbols
 
 FLASH = "flash"
 SHOWN_SYMBOLS = 12
@@ -35,20 +35,15 @@ LOADABLE = (
 # though not in an emulator.
 INSTRUCTION_BUS = range(0x40070000, 0x400C0000)
 
-SMALLER_MODEL = (
-    "make n_embd, n_layer or block_size smaller, or use a data set with fewer documents or characters (weights and "
-    "moments grow with n_layer and the square of n_embd, activations with block_size, n_embd and n_layer)"
-)
+GROWTH = ("n_embd", "n_layer", "block_size", "steps")  # options that static RAM grows with
 ADVICE = {
-    "static_ram": SMALLER_MODEL,
-    "dram": SMALLER_MODEL,
     "iram": "the size of code does not depend on the model's shape: shorten the largest functions",
     FLASH: "use a data set with fewer or shorter documents",
 }
 
 
 class BudgetExceeded(UserError):
-    """A firmware that exceeds its budget or the chip, or breaks a rule; the message is the whole report."""
+    """A firmware that exceeds its budget or the chip, or breaks a rule; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +78,13 @@ class Report:
     broken_rules: tuple[str, ...]
     purposes: tuple[tuple[str, int], ...] = ()  # of static RAM, if the ELF describes its types
     stack: dict[str, Any] = field(default_factory=dict)  # what stack.size() found out
+    made_from: dict[str, Any] = field(default_factory=dict)  # configure.with_text()
+    flash: dict[str, int] = field(default_factory=dict)  # image.FlashLayout, and the bytes of the two parts in it
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The options that have another value than their default, with that default."""
+        return self.made_from.get("changed", {})
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,24 @@ class _Memory:
         return self.origin <= section.address < self.origin + self.capacity
 
 
-def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = True) -> Report:
-    """Measure a firmware and its data set against the budgets in a TOML file.
+def analyse(
+    elf: Path,
+    firmware: Path,
+    dataset: Path,
+    budget: Path,
+    made_from: Mapping[str, Any] | None = None,
+    stack: Path | None = None,
+) -> Report:
+    """Measure a firmware, its image and its data set against the budgets in a TOML file.
 
-    The budgets bind the default firmware; any other may fill the memories.
-    Raises UserError when a file cannot be read or the ELF was not linked with linker/esp32.ld.
+    made_from: configure.with_text(). The budgets bind the default firmware; one with changed options may fill the
+    memories. stack: what stack.size() has written about this firmware. Raises UserError when a file cannot be read or
+    the ELF was not linked with linker/esp32.ld.
     """
     memories = _memories(elf)
     limits, static_ram_budget = _read_budget(budget, [memory.name for memory in memories] + [FLASH])
-    if not default_firmware:
+    made_from = dict(made_from or {})
+    if made_from.get("changed"):
         limits = {}
         static_ram_budget = next(memory.capacity for memory in memories if memory.name == "dram")
     sections, labels = _contents(elf)
@@ -137,7 +148,7 @@ def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = Tru
         *_functions_without_size(labels),
     ]
     layout = image.flash_layout(elf)
-    parts = {"firmware image": len(image.firmware_image(elf)), "data set": _file_size(dataset)}
+    parts = {"firmware image": _file_size(firmware), "data set": _file_size(dataset)}
     broken_rules += image.layout_problems(layout, *parts.values())
 
     regions = []
@@ -159,6 +170,9 @@ def analyse(elf: Path, budget: Path, dataset: Path, default_firmware: bool = Tru
         symbols=tuple(sorted(symbols, key=lambda symbol: (-symbol.bytes, symbol.name))),
         broken_rules=tuple(broken_rules),
         purposes=_purposes(elf, sections),
+        stack=json.loads(stack.read_text(encoding="utf-8")) if stack else {},
+        made_from=made_from,
+        flash={**vars(layout), **{f"{name.replace(' ', '_')}_bytes": size for name, size in parts.items()}},
     )
 
 
@@ -181,30 +195,33 @@ def problems(report: Report) -> list[str]:
     return found
 
 
-def text(report: Report) -> str:
-    """The report as a table for people, sizes in bytes."""
-    rows = [("", "used", "free", "capacity", "budget", "of budget")]
-    for region in report.regions:
-        rows.append((region.name, *_columns(region.used, region.capacity, region.budget)))
-    rows.append(("static RAM", *_columns(report.static_ram, None, report.static_ram_budget)))
-    rows.append(("code in RAM", f"{report.code:,}"))
+def text(report: Report, before: Report | None = None) -> str:
+    """The report as a table for people, sizes in bytes, and what differs from an earlier one."""
+    rows: list[tuple[str, ...]] = [("", "used", "free", "capacity", "of capacity")]
+    rows += [(region.name, *_columns(region.used, region.capacity)) for region in report.regions]
     if report.stack:
-        bound, size = report.stack["stack_bound"], report.stack["stack_size"]
-        rows.append(("stack bound", f"{bound:,}", f"{size - bound:,}", f"{size:,}"))
+        rows.append(("stack bound", *_columns(report.stack["stack_bound"], report.stack["stack_size"])))
+    rows += [("static RAM", f"{report.static_ram:,}"), ("code in RAM", f"{report.code:,}")]
     lines = [f"memory of {report.elf}, bytes"]
     lines += [f"{name:<12}" + "".join(f"{cell:>13}" for cell in cells).rstrip() for name, *cells in rows]
+    lines += _budgets(report)
     if report.purposes:
         lines.append("static RAM by purpose")
         lines += [f"  {'dram':<10}{size:>13,}  {name}" for name, size in report.purposes]
     lines.append("largest")
     for symbol in report.symbols[:SHOWN_SYMBOLS]:
         lines.append(f"  {symbol.region:<10}{symbol.bytes:>13,}  {symbol.name}")
+    lines += differences(before, report) if before else ()
     return "\n".join(lines)
 
 
-def write_json(report: Report, path: Path) -> None:
-    """Write the report for programs: regions, static_ram and its budget, code, every symbol, broken rules."""
+def as_json(report: Report) -> str:
+    """The report for programs: what it is made from, regions, static RAM, code, every symbol, problems."""
     document = {
+        "elf": report.elf.name,
+        "made_from": report.made_from,
+        "problems": problems(report),
+        "broken_rules": report.broken_rules,
         "regions": {
             region.name: {"used": region.used, "capacity": region.capacity, "budget": region.budget}
             for region in report.regions
@@ -213,72 +230,75 @@ def write_json(report: Report, path: Path) -> None:
         "static_ram_budget": report.static_ram_budget,
         "code": report.code,
         "purposes": dict(report.purposes),
-        **report.stack,
+        "flash": report.flash,
+        "stack": report.stack,
         "symbols": [vars(symbol) for symbol in report.symbols],
-        "problems": problems(report),
     }
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return json.dumps(document, indent=2) + "\n"
 
 
-def differences(before: dict[str, Any], report: Report) -> list[str]:
-    """Lines that name each object whose size differs from an earlier report's (its JSON), the largest change first."""
-    old, new = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for symbol in before.get("symbols", ()):
-        old[symbol["region"], symbol["name"]] += symbol["bytes"]
-    for one in report.symbols:
-        new[one.region, one.name] += one.bytes
+def read(path: Path) -> Report:
+    """The report that a file beside the ELF holds as JSON; raises UserError for any other file."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Report(
+            elf=path.with_name(document["elf"]),
+            regions=tuple(Region(name, **sizes) for name, sizes in document["regions"].items()),
+            static_ram=int(document["static_ram"]),
+            static_ram_budget=int(document["static_ram_budget"]),
+            code=int(document["code"]),
+            symbols=tuple(Symbol(**symbol) for symbol in document["symbols"]),
+            broken_rules=tuple(document["broken_rules"]),
+            purposes=tuple(document["purposes"].items()),
+            flash=dict(document["flash"]),
+            stack=dict(document["stack"]),
+            made_from=dict(document["made_from"]),
+        )
+    except OSError as error:
+        raise UserError(f"cannot read the memory report {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is no memory report; give a memory.json that a build has written") from None
+
+
+def read_if_any(path: Path) -> Report | None:
+    """The report in a file, if there is a file and it holds one."""
+    try:
+        return read(path)
+    except UserError:
+        return None
+
+
+def differences(before: Report, report: Report) -> list[str]:
+    """Lines that name each object whose size differs from an earlier report's, the largest change first."""
+    old, new = _sizes(before), _sizes(report)
     changed = [(new[key] - old[key], *key) for key in old.keys() | new.keys() if new[key] != old[key]]
     changed.sort(key=lambda change: (-abs(change[0]), change))
     lines = [f"  {region:<10}{change:>+13,}  {name}" for change, region, name in changed[:SHOWN_SYMBOLS]]
     if len(changed) > SHOWN_SYMBOLS:
         lines.append(f"  and {len(changed) - SHOWN_SYMBOLS} more objects")
-    total = report.static_ram - before.get("static_ram", report.static_ram)
+    total = report.static_ram - before.static_ram
     return [f"changed, static RAM {total:+,} bytes", *lines] if changed else ["nothing changed"]
 
 
-def earlier(path: Path) -> dict[str, Any]:
-    """An earlier report from its JSON; raises UserError when it cannot be read."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the earlier report {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is no memory report: {error}") from None
-    if not isinstance(document, dict) or "symbols" not in document:
-        raise UserError(f"{path} is no memory report; give a memory.json that an earlier build has written")
-    return document
+def _sizes(report: Report) -> Counter[tuple[str, str]]:
+    sizes = Counter[tuple[str, str]]()
+    for symbol in report.symbols:
+        sizes[symbol.region, symbol.name] += symbol.bytes
+    return sizes
 
 
-def check(
-    elf: Path,
-    budget: Path,
-    dataset: Path,
-    json_path: Path,
-    default_firmware: bool = True,
-    stack: Path | None = None,
-    what_fits: Callable[[Report], str] | None = None,
-    against: Path | None = None,
-) -> str:
-    """The report as text, and as JSON in a file; raises BudgetExceeded when there are problems.
+def judge(report: Report, what_fits: Callable[[Report], str] | None = None) -> None:
+    """Raise BudgetExceeded when there are problems.
 
-    stack: what stack.size() has found out about this firmware; what_fits: says which shapes would fit when RAM is full.
-    against: an earlier report to compare with, by default the one that json_path holds. A page for browsers is written
-    beside the JSON.
+    what_fits: says which options would fit when the chip's RAM is full.
     """
-    report = analyse(elf, budget, dataset, default_firmware)
-    if stack:
-        report = replace(report, stack=json.loads(stack.read_text()))
-    before = earlier(against or json_path) if against or json_path.exists() else {}
-    write_json(report, json_path)
-    json_path.with_suffix(".html").write_text(memory_page.page(report), encoding="utf-8")
     found = problems(report)
     if found:
-        lines = [f"{elf} is refused", text(report), *(f"- {problem}" for problem in found)]
+        lines = [f"- {problem}" for problem in found]
         dram = next(region for region in report.regions if region.name == "dram")
         if what_fits and dram.used > dram.capacity:
             lines.append(what_fits(report))
-        raise BudgetExceeded("\n".join(lines))
-    return "\n".join([text(report), *(differences(before, report) if before else ())])
+        raise BudgetExceeded("\n".join([f"{report.elf} is refused", *lines]))
 
 
 # What lies in a member of struct training_memory (core/model.h), and in a section.
@@ -330,9 +350,21 @@ def _over_budget(what: str, key: str, used: int, budget: int, culprits: str) -> 
     )
 
 
-def _columns(used: int, capacity: int | None, budget: int) -> tuple[str, str, str, str, str]:
-    room = ("", "") if capacity is None else (f"{capacity - used:,}", f"{capacity:,}")
-    return f"{used:,}", *room, f"{budget:,}", f"{100 * used / budget:.0f} %"
+def _columns(used: int, capacity: int) -> tuple[str, str, str, str]:
+    return f"{used:,}", f"{capacity - used:,}", f"{capacity:,}", f"{100 * used / capacity:.0f} %"
+
+
+def _budgets(report: Report) -> list[str]:
+    """Lines on the budgets that this firmware has below the chip's own limits; none where it may fill the memories."""
+    bound = [(region.name, region.used, region.budget) for region in report.regions if region.budget < region.capacity]
+    dram = next(region for region in report.regions if region.name == "dram")
+    if report.static_ram_budget < dram.capacity:
+        bound.insert(0, ("static RAM", report.static_ram, report.static_ram_budget))
+    lines = [
+        f"  {name:<10}{used:>13,}  of {budget:,}, {abs(budget - used):,} {'left' if used <= budget else 'over'}"
+        for name, used, budget in bound
+    ]
+    return ["the default firmware keeps to budgets, larger models may fill the chip", *lines] if lines else []
 
 
 def _culprits(report: Report, place: str) -> str:
@@ -340,8 +372,18 @@ def _culprits(report: Report, place: str) -> str:
     of_code = {region.name for region in report.regions} - {"iram", FLASH}
     places = of_code if place == "static_ram" else {place}
     largest = [f"{symbol.name} {symbol.bytes:,}" for symbol in report.symbols if symbol.region in places][:5]
-    advice = ADVICE.get(place, "see the largest above")
+    advice = ADVICE.get(place) or _smaller(report)
     return f"largest: {', '.join(largest)}; {advice}"
+
+
+def _smaller(report: Report) -> str:
+    """What to make smaller: the options at fault, or all that can be, should the defaults be too large."""
+    options, changed = report.made_from.get("options", {}), report.changed
+    at_fault = [name for name in GROWTH if name in changed and options[name] > changed[name]]
+    advice = f"make {' or '.join(at_fault or GROWTH)} smaller"
+    if not at_fault or "dataset" in changed:
+        advice += ", or use a data set with fewer documents or characters"
+    return advice
 
 
 def _memories(elf: Path) -> list[_Memory]:
@@ -399,7 +441,7 @@ def _contents(elf: Path) -> tuple[list[_Section], list[_Label]]:
                 symbol["st_info"]["bind"] == "STB_LOCAL",
                 sections[symbol["st_shndx"]],
             )
-            for symbol in parsed.get_section_by_name(".symtab").iter_symbols()
+            for symbol in symbols(parsed)
             if symbol["st_shndx"] in sections
         ]
     return list(sections.values()), labels

@@ -1,7 +1,7 @@
-"""The memory report as one HTML page: the chip's banks of RAM, drawn to scale, in which 520 KB add up."""
+"""The memory report as one HTML page: the verdict, and the chip's banks of RAM, in which 520 KB add up, and flash."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,12 @@ class Piece:
 
     name: str
     bytes: int
-    kind: str  # ours, code, free, or reserved
+    kind: str  # of KINDS
 
 
 @dataclass(frozen=True)
 class Bank:
-    """One bank of the chip's RAM (Technical Reference Manual, "System and Memory")."""
+    """One bank of the chip's RAM (Technical Reference Manual, "System and Memory"), or the flash."""
 
     name: str
     about: str
@@ -30,11 +30,21 @@ class Bank:
 
     @property
     def bytes(self) -> int:
-        return sum(piece.bytes for piece in self.pieces)
+        """Size of what is there, and so of the bank, unless too much is asked of it."""
+        return sum(piece.bytes for piece in self.pieces if piece.kind != "excess")
+
+
+KINDS = {
+    "ours": "variables, constants and stack of this program",
+    "code": "its code",
+    "free": "free",
+    "reserved": "taken by the caches and the ROM",
+    "excess": "too many",
+}
 
 
 def banks(report: "Report") -> tuple[Bank, ...]:
-    """What lies in each bank; they add up to the chip's 520 KB, unless the firmware is too large for it."""
+    """What lies in each bank of RAM; they add up to the chip's 520 KB."""
     used = {region.name: region.used for region in report.regions}
     capacity = {region.name: region.capacity for region in report.regions}
     ours = [Piece(name, size, "ours") for name, size in report.purposes if size]
@@ -48,8 +58,7 @@ def banks(report: "Report") -> tuple[Bank, ...]:
             (
                 Piece("cache of core 0", 32 * KB, "reserved"),
                 Piece("cache of core 1", 32 * KB, "reserved"),
-                Piece("code", used["iram"], "code"),
-                Piece("free for code", max(0, capacity["iram"] - used["iram"]), "free"),
+                *_filling([Piece("code", used["iram"], "code")], capacity["iram"], "free for code"),
             ),
         ),
         Bank(
@@ -57,8 +66,7 @@ def banks(report: "Report") -> tuple[Bank, ...]:
             "200 KB for data",
             (
                 Piece("variables of the ROM, and its Bluetooth part", 200 * KB - capacity["dram"], "reserved"),
-                *ours,
-                Piece("free for data", max(0, capacity["dram"] - used["dram"]), "free"),
+                *_filling(ours, capacity["dram"], "free for data"),
             ),
         ),
         Bank(
@@ -72,27 +80,56 @@ def banks(report: "Report") -> tuple[Bank, ...]:
     )
 
 
-def page(report: "Report") -> str:
-    """The whole page, with nothing to load from elsewhere."""
+def flash(report: "Report") -> Bank:
+    """What lies in flash."""
+    layout = report.flash
+    firmware = [Piece("firmware image", layout["firmware_image_bytes"], "code")]
+    text = [Piece("data set", layout["data_set_bytes"], "ours")]
+    return Bank(
+        "Flash",
+        f"{layout['capacity'] // KB:,} KB; the text is read in place",
+        (
+            Piece("not used by the ROM", layout["firmware"], "reserved"),
+            *_filling(firmware, layout["dataset"] - layout["firmware"], "free for the firmware image"),
+            *_filling(text, layout["dataset_end"] - layout["dataset"], "free for the data set"),
+            *_filling([], layout["capacity"] - layout["dataset_end"], "beyond what the chip reads at once"),
+        ),
+    )
+
+
+def _filling(pieces: Sequence[Piece], capacity: int, rest: str) -> list[Piece]:
+    """The pieces as they fill a place: what finds no room there becomes excess, and what is left over is free."""
+    filling, room = [], capacity
+    for piece in pieces:
+        inside = min(piece.bytes, room)
+        room -= inside
+        filling += [replace(piece, bytes=inside)] if inside else []
+        filling += [replace(piece, bytes=piece.bytes - inside, kind="excess")] if inside < piece.bytes else []
+    return [*filling, Piece(rest, room, "free")] if room else filling
+
+
+def page(report: "Report", problems: Sequence[str]) -> str:
+    """The whole page, with nothing to load from elsewhere; problems: for which the firmware is refused."""
     chip = banks(report)
-    total = sum(bank.bytes for bank in chip)
     by_kind = {kind: sum(p.bytes for b in chip for p in b.pieces if p.kind == kind) for kind in KINDS}
-    rows = [(f'<i class="{kind}"></i> {escape(about)}', by_kind[kind]) for kind, about in KINDS.items()]
-    body = [
-        "<h1>Memory of the firmware</h1>",
+    rows = [(_chip(kind) + escape(about), by_kind[kind]) for kind, about in KINDS.items() if by_kind[kind]]
+    total = sum(bank.bytes for bank in chip)
+    body = ["<h1>Memory of the firmware</h1>", _verdict(problems), _made_from(report)]
+    body.append(
         f"<p>Static RAM {report.static_ram:,} bytes of a budget of {report.static_ram_budget:,}; "
         f"code {report.code:,}; flash {_flash(report):,}.</p>",
-    ]
+    )
     if report.stack:
         chain = " → ".join(f"{step['function']} {step['frame']}" for step in report.stack["stack_chain"])
         body.append(
             f"<p>Stack: at most {report.stack['stack_bound']:,} bytes, by the longest chain of calls "
             f"({escape(chain)}); {report.stack['stack_size']:,} are set aside.</p>"
         )
-    body += [_table(("RAM of the chip", "bytes"), [*rows, (f"together, {total / KB:g} KB", total)])]
-    for bank in chip:
+    body += [_table(("RAM of the chip", "bytes"), [*rows, (f"of the chip, {total / KB:g} KB", total)])]
+    for bank in (*chip, flash(report)):
         body.append(f"<h2>{bank.name}</h2><p>{escape(bank.about)}</p>{_drawing(bank)}")
-        body.append(_table(("what lies there", "bytes"), [(escape(p.name), p.bytes) for p in bank.pieces]))
+        numbered = [(f"{number} {_chip(p.kind)}{escape(p.name)}", p.bytes) for number, p in enumerate(bank.pieces, 1)]
+        body.append(_table(("what lies there", "bytes"), numbered))
     largest = [(escape(f"{symbol.name} ({symbol.region})"), symbol.bytes) for symbol in report.symbols[:20]]
     body += ["<h2>Largest objects</h2>", _table(("object", "bytes"), largest)]
     return (
@@ -104,26 +141,40 @@ def page(report: "Report") -> str:
     )
 
 
-KINDS = {
-    "ours": "variables, constants and stack of this program",
-    "code": "its code",
-    "free": "free",
-    "reserved": "taken by the caches and the ROM",
-}
-
 STYLE = """
-:root { color-scheme: light dark; --ours: #2f6fdb; --code: #2e9e5b; --free: #d7dce3; --reserved: #8a929e; }
+:root { color-scheme: light dark; --ours: #2f6fdb; --code: #2e9e5b; --free: #d7dce3; --reserved: #8a929e;
+  --excess: #d32f2f; }
 @media (prefers-color-scheme: dark) { :root { --free: #3a404a; --reserved: #6b7280; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin: 2rem 0 0; } h2 + p { margin-top: 0; }
-svg { width: 100%; height: 3.5rem; display: block; border-radius: 4px; }
-rect { stroke: Canvas; stroke-width: 1; vector-effect: non-scaling-stroke; }
-.ours { fill: var(--ours); background: var(--ours); } .code { fill: var(--code); background: var(--code); }
-.free { fill: var(--free); background: var(--free); } .reserved { fill: var(--reserved); background: var(--reserved); }
-i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; }
+.bar { display: flex; height: 3rem; border-radius: 4px; overflow: hidden; }
+.bar div { min-width: 0; overflow: hidden; white-space: nowrap; font-size: .75rem; padding-top: .9rem;
+  text-align: center; border-right: 1px solid Canvas; box-sizing: border-box; }
+.ours { background: var(--ours); color: #fff; } .code { background: var(--code); color: #fff; }
+.free { background: var(--free); } .reserved { background: var(--reserved); color: #fff; }
+.excess { background: var(--excess); color: #fff; }
+.refused { border: 2px solid var(--excess); padding: .5rem 1rem; border-radius: 4px; }
+.refused strong { color: var(--excess); }
+i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
 table { border-collapse: collapse; margin: .5rem 0; } th { text-align: left; }
 td, th { padding: .1rem 1.5rem .1rem 0; } td:last-child, th:last-child { text-align: right; }
 """
+
+
+def _verdict(problems: Sequence[str]) -> str:
+    if not problems:
+        return "<p>It fits.</p>"
+    items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
+    return f'<div class="refused"><strong>This firmware is refused.</strong><ul>{items}</ul></div>'
+
+
+def _made_from(report: "Report") -> str:
+    if not report.made_from:
+        return ""
+    options = " ".join(f"{name}={value}" for name, value in report.made_from["options"].items())
+    text = report.made_from.get("text", {})
+    learned = f"; {text['documents']:,} documents, vocabulary of {text['vocab_size']}" if text else ""
+    return f"<p>Version {escape(report.made_from['version'])}: {escape(options)}{learned}.</p>"
 
 
 def _flash(report: "Report") -> int:
@@ -131,21 +182,19 @@ def _flash(report: "Report") -> int:
 
 
 def _drawing(bank: Bank) -> str:
-    """A bar as long as the bank; 200 KB are the full width."""
-    scale = 1000 / (200 * KB)
-    at, shapes = 0.0, []
-    for piece in bank.pieces:
-        width = piece.bytes * scale
-        label = f"{piece.name}: {piece.bytes:,} bytes"
-        shapes.append(
-            f'<rect class="{piece.kind}" x="{at:.2f}" y="0" width="{width:.2f}" height="60">'
-            f"<title>{escape(label)}</title></rect>"
-        )
-        at += width
-    return (
-        f'<svg viewBox="0 0 1000 60" preserveAspectRatio="none" role="img" aria-label="{bank.name}">'
-        f"{''.join(shapes)}</svg>"
-    )
+    """A bar of the bank's pieces, to scale, each with its name where there is room, and its number in the table."""
+    total = sum(piece.bytes for piece in bank.pieces)
+    parts = []
+    for number, piece in enumerate(bank.pieces, 1):
+        share = 100 * piece.bytes / total
+        label = f"{number} {piece.name}" if share > 1.5 * len(piece.name) else str(number) if share > 2 else ""
+        hover = escape(f"{piece.name}: {piece.bytes:,} bytes")
+        parts.append(f'<div class="{piece.kind}" style="width:{share:.3f}%" title="{hover}">{escape(label)}</div>')
+    return f'<div class="bar" role="img" aria-label="{bank.name}">{"".join(parts)}</div>'
+
+
+def _chip(kind: str) -> str:
+    return f'<i class="{kind}"></i>'
 
 
 def _table(head: tuple[str, str], rows: Sequence[tuple[str, int]]) -> str:

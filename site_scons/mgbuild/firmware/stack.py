@@ -153,7 +153,7 @@ class _Program:
             except UserError as error:
                 raise UserError(f"{' > '.join(chain)} runs out of its code: {error}") from None
             after = self._step(function, found, chain, op, merged)
-            if op.name in isa.LOOPS:
+            if op.name in isa.LOOPS and op.target is not None:
                 back[op.target] = op.end
             following = successors(op)
             if op.end in back:

@@ -1,12 +1,20 @@
-"""The two generated headers: one with what fixes the arrays, one with what only steers a run."""
+"""What a program is made from: two generated headers, one with what fixes the arrays and one with what only steers a
+run, and the same as a record that goes with what was built or measured."""
 
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mgbuild.plan import dataset
-from mgbuild.plan.options import Settings
+from mgbuild.plan.options import MODEL, OPTIONS, RUN, Settings
 from mgbuild.plan.shape import Shape
+
+# Every option that the bytes of a firmware depend on, but for how its flash is read.
+IN_FIRMWARE = tuple(
+    option for option in OPTIONS if option.group in (MODEL, RUN) or option.name in ("kernels", "cores", "baud")
+)
 
 
 def seed_words(seed: int) -> list[int]:
@@ -29,6 +37,41 @@ def model(sizes: Mapping[str, int], image: Path) -> tuple[Shape, int]:
     """Shape of the model of these sizes that learns a packed data set, and the number of its documents."""
     header = dataset.read_header(image.read_bytes())
     return Shape(vocab_size=header.num_chars + 1, **sizes), header.num_docs
+
+
+def made_from(settings: Settings, version: str) -> dict[str, Any]:
+    """What a firmware is made from, as JSON has it.
+
+    version: of its sources; options: their values; changed: the defaults of those that have another value.
+    """
+    values = {option.name: getattr(settings, option.name) for option in IN_FIRMWARE}
+    # The default text need not be there.
+    defaults = {
+        option.name: Path(option.default) if option.name == "dataset" else option.parse(option.default)
+        for option in IN_FIRMWARE
+    }
+    changed = {name: defaults[name] for name in values if _comparable(values[name]) != _comparable(defaults[name])}
+    return {
+        "version": version,
+        "options": {name: _as_json(value) for name, value in values.items()},
+        "changed": {name: _as_json(value) for name, value in changed.items()},
+    }
+
+
+def with_text(record: Mapping[str, Any], image: Path) -> dict[str, Any]:
+    """The record of `made_from` and what a packed data set says of its text, whose name alone does not tell."""
+    header = dataset.read_header(image.read_bytes())
+    text = {"documents": header.num_docs, "vocab_size": header.num_chars + 1, "crc32": f"{header.crc32:08x}"}
+    return {**record, "text": text}
+
+
+def _comparable(value: Any) -> Any:
+    return os.path.abspath(value) if isinstance(value, Path) else value
+
+
+def _as_json(value: Any) -> Any:
+    """A path becomes a name, which is the same wherever the file is; the seed that the chip draws has a word."""
+    return value.name if isinstance(value, Path) else "hw" if value is None else value
 
 
 def model_config(shape: Shape, num_docs: int) -> str:

@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from mgbuild.errors import UserError, suggestion
+from mgbuild.plan import build_folder
 from mgbuild.plan.shape import LIMITS, check_heads
 
 
@@ -131,27 +132,8 @@ def _text_file(text: str) -> Path:
     return path
 
 
-def _build_folder(text: str) -> Path:
-    """A folder that is new, empty, or was made by an earlier build: `scons -c` removes it as a whole."""
-    path = Path(text)
-    odd = sorted(set(text) & set(UNSAFE_IN_COMMANDS))
-    if odd:
-        raise ValueError(f"has {' '.join(odd)} in it, which the tools of a build take for more than a name")
-    try:
-        if not text or (path.exists() and not path.is_dir()):
-            raise ValueError("must name a folder")
-        if path.is_dir() and any(path.iterdir()) and not (path / BUILD_FOLDER_TAG).is_file():
-            raise ValueError("already holds files that no build has made; name a new or empty folder")
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    return path
-
-
-UNSAFE_IN_COMMANDS = "$\"'%\\`\n"
 HELP_WIDTH = 80  # columns
 MODEL, RUN, BUILD, OTHER = "the model", "the run", "the build", "other commands"
-BUILD_FOLDER_TAG = "CACHEDIR.TAG"
-BUILD_FOLDER_MARK = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be built again.\n"
 
 OPTIONS = (
     Option("dataset", "data/names.txt", _text_file, "text to learn, UTF-8, one document a line", MODEL, is_path=True),
@@ -177,7 +159,7 @@ OPTIONS = (
         *("20m, 26m, 40m or 80m; 80m wants short wires", BUILD),
     ),
     Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash: 1, 2, 4, 8 or 16", BUILD),
-    Option("build", "build", _build_folder, "folder that takes everything the build makes", BUILD, is_path=True),
+    Option("build", "build", build_folder.parse, "folder that takes everything the build makes", BUILD, is_path=True),
     Option("verbose", "0", _switch, "1: show every file and command of the build, not one line a phase", BUILD),
     Option("k", "", str, "test: run the tests that match this pytest expression", OTHER),
     Option("port", "", str, "flash, monitor, erase: a device, socket:// or rfc2217://HOST:N", OTHER),
@@ -251,27 +233,6 @@ def check_seed(settings: Settings, programs: set[str]) -> None:
     elsewhere = sorted(programs - {"esp32"})
     if settings.seed is None and elsewhere:
         raise UserError(f"seed=hw: only the chip draws its seed; give a number for {' and '.join(elsewhere)}")
-
-
-def is_default_firmware(settings: Settings) -> bool:
-    """Whether the kernels and every option for the model have their defaults: the firmware of README's promises."""
-    shaping = [option for option in OPTIONS if option.group == MODEL or option.name == "kernels"]
-    return all(getattr(settings, option.name) == option.parse(option.default) for option in shaping)
-
-
-def make_build_folder(path: Path) -> None:
-    """Create the output folder, marked as one that holds nothing but what can be built again.
-
-    The mark is that of https://bford.info/cachedir, so backup programs leave the folder out too.
-    """
-    tag = path / BUILD_FOLDER_TAG
-    if tag.is_file():
-        return
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        tag.write_text(BUILD_FOLDER_MARK, encoding="ascii")
-    except OSError as error:
-        raise UserError(f"build={path} cannot be written: {error.strerror}") from None
 
 
 def help_text() -> str:

@@ -2,24 +2,38 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mgbuild.errors import UserError, suggestion
 from mgbuild.plan.options import OPTIONS, help_entry
 
+
+@dataclass(frozen=True)
+class Target:
+    """Something that can be asked of the build."""
+
+    help: str
+    programs: tuple[str, ...] = ()  # of PROGRAMS, that are declared for it
+    last: bool = False  # runs after everything else that is asked for, while others may work in the build folder
+
+
+PROGRAMS = ("esp32", "sim", "host", "bench")  # each has a folder in the build folder
 TARGETS = {
-    "esp32": "firmware for the ESP32: ELF, flashable images and the memory report (the default)",
-    "sim": "build and run the same program on the emulated LX6-class core",
-    "host": "build and run the same program on this machine; the shared library that tests use",
-    "test": "everything pytest and the linters check; k=EXPR narrows it",
-    "memory": "the memory report of the ESP32 firmware, as text, as a page and as JSON",
-    "fit": "the largest model that fits the chip with these options, and with other numbers of layers",
-    "bench": "instructions per training step on the emulated core, time on this machine",
-    "flash": "write firmware and data set to a board; `scons flash monitor` shows its console then",
-    "flash-dataset": "write the data set alone, where the firmware on the board can read it",
-    "monitor": "show a board's console; until=, timeout= and log= serve scripts",
-    "erase": "erase a board's flash",
-    "vectors": "rewrite tests/vectors from python_ref",
+    "esp32": Target("firmware for the ESP32: ELF, flashable images and the memory report (the default)", ("esp32",)),
+    "sim": Target("build and run the same program on the emulated LX6-class core", ("sim",)),
+    "host": Target("build and run the same program on this machine; the shared library that tests use", ("host",)),
+    "test": Target("everything pytest and the linters check; k=EXPR narrows it", last=True),
+    "memory": Target("the memory report of the ESP32 firmware, as text, as a page and as JSON", ("esp32",)),
+    "fit": Target(
+        "the largest model that fits the chip with these options, and with other numbers of layers", ("esp32",)
+    ),
+    "bench": Target("instructions per training step on the emulated core, time on this machine", ("bench", "host")),
+    "flash": Target("write firmware and data set to a board; `scons flash monitor` shows its console then", ("esp32",)),
+    "flash-dataset": Target("write the data set alone, where the firmware on the board can read it"),
+    "monitor": Target("show a board's console; until=, timeout= and log= serve scripts", last=True),
+    "erase": Target("erase a board's flash"),
+    "vectors": Target("rewrite tests/vectors from python_ref", last=True),
 }
 # What fingers type that know other tools.
 HABITS = {
@@ -30,7 +44,6 @@ HABITS = {
     "upload": "`scons flash` writes to a board",
     "size": "`scons memory` says what takes how much",
 }
-PROGRAMS = ("esp32", "sim", "host", "bench")
 
 
 def check(requested: Sequence[str], build: Path) -> None:
@@ -46,12 +59,12 @@ def check(requested: Sequence[str], build: Path) -> None:
 
 def programs(requested: Sequence[str], build: Path) -> set[str]:
     """Those of PROGRAMS that a request involves, by target or by a path in the build folder."""
-    involved = {"esp32" if name in ("memory", "flash", "fit") else name for name in requested}.intersection(PROGRAMS)
+    involved = {program for name in requested if name in TARGETS for program in TARGETS[name].programs}
     paths = [name for name in requested if name not in TARGETS]
     for program in PROGRAMS:
         folder = build / program
         if any(_inside(path, folder) or _inside(folder, path) for path in paths):
-            involved.add(program)
+            involved.update(TARGETS[program].programs)
     return involved
 
 
@@ -65,8 +78,8 @@ def product(name: str, build: Path) -> list[str]:
 def help_text() -> str:
     """The targets, each with what it does."""
     lines = ["Targets:"]
-    for name, sentence in TARGETS.items():
-        lines += help_entry(name, sentence, 16)
+    for name, target in TARGETS.items():
+        lines += help_entry(name, target.help, 16)
     return "\n".join(lines)
 
 
