@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -414,17 +415,21 @@ def test_no_emulator(tmp_path, scons):
 
 @pytest.fixture
 def esp_idf(tmp_path):
-    """A folder with an xtensa-esp32-elf-gcc that notes its arguments and writes empty outputs."""
+    """A folder with an xtensa-esp32-elf-gcc that notes its arguments and writes ELF files with nothing in them."""
     return fake_gcc(tmp_path / "bin/xtensa-esp32-elf-gcc", tmp_path / "log")
 
 
 def fake_gcc(path, log):
     path.parent.mkdir(parents=True)
+    nothing = path.with_name("nothing.elf")  # a header for Xtensa, without segments and sections
+    nothing.write_bytes(
+        b"\x7fELF\1\1\1".ljust(16, b"\0") + struct.pack("<2H5I6H", 2, 94, 1, 0, 0, 0, 0, 52, 0, 0, 40, 0, 0)
+    )
     path.write_text(
         "#!/bin/sh\n"
         '[ "$1" = -dumpfullversion ] && echo 14.2.0 && exit\n'
         f'echo "$@" >> {log}\n'
-        'while [ "$#" -gt 1 ]; do [ "$1" = -o ] && : > "$2"; shift; done\n'
+        f'while [ "$#" -gt 1 ]; do [ "$1" = -o ] && cp {nothing} "$2"; shift; done\n'
     )
     path.chmod(0o755)
     return path.parent

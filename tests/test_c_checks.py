@@ -3,6 +3,7 @@ undefined, no read or write outside of an object. And another compiler makes the
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ ANALYZER = "-fanalyzer -Wconversion -Wshadow -Wcast-qual -Wmissing-prototypes -W
 # Clang's -Weverything but what contradicts this language, or speaks of layout and style rather than of faults.
 CLANG_ONLY_STYLE = """
     declaration-after-statement implicit-void-ptr-cast padded pre-c11-compat unsafe-buffer-usage bad-function-cast
-    float-equal missing-variable-declarations switch-default
+    float-equal global-constructors missing-variable-declarations switch-default
 """.split()
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O0".split()
 
@@ -79,8 +80,10 @@ def test_every_c_file_is_checked() -> None:
 def test_the_analyzer_of_gcc_finds_nothing(gcc: list[str], generated: str, tmp_path: Path) -> None:
     words = [*gcc, generated, *ANALYZER, "-O1", "-S"]
     run([*words, *absolute([*c_files(*NATIVE), PLUGIN])], tmp_path)
-    addresses_have_32_bits = ("-ffreestanding", "-Wno-pointer-to-int-cast", "-Wno-int-to-pointer-cast")
-    run([*words, *addresses_have_32_bits, *absolute(c_files(*CHIP))], tmp_path)
+    # The chip's addresses have 32 bits. Where this machine has none such, their conversions are left to clang.
+    other = ["-Wno-conversion", "-Wno-pointer-to-int-cast", "-Wno-int-to-pointer-cast"]
+    addresses = ["-m32"] if platform.machine() == "x86_64" else other
+    run([*words, "-ffreestanding", *addresses, *absolute(c_files(*CHIP))], tmp_path)
 
 
 def test_clang_warns_of_nothing(clang: str, gcc: list[str], generated: str, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from mgbuild.firmware import image
 FLASH_BYTES = 4 << 20
 TIMEOUT = 120  # seconds; a run takes a few
 SHORT = {"steps": 20, "samples": 3}
-IN_LOADER = ("-global", "driver=esp32.gpio,property=strap_mode,value=0x0f")  # the pins as BOOT held down leaves them
+# The pins as BOOT held down leaves them; and a clock that runs with the instructions, so that the chip keeps up with
+# its UART however busy this machine is.
+IN_LOADER = ("-global", "driver=esp32.gpio,property=strap_mode,value=0x0f", "-icount", "shift=6")
 
 Machine = Callable[..., AbstractContextManager[str]]
 Hints = Callable[..., str]
@@ -52,6 +54,20 @@ def machine(esp32_emulator: str) -> Machine:
 
 
 @pytest.fixture
+def loader(machine: Machine) -> Machine:
+    """Function that runs a chip as `machine` does, which is in its loader and ready for questions."""
+
+    @contextmanager
+    def run(contents: Path) -> Iterator[str]:
+        with machine(contents, *IN_LOADER) as port:
+            with serial.serial_for_url(port, timeout=TIMEOUT) as console:
+                assert b"UART_BOOT" in console.read_until(b"(UART_BOOT(UART0))")
+            yield port
+
+    return run
+
+
+@pytest.fixture
 def contents(tmp_path: Path) -> Path:
     """A flash with nothing in it."""
     path = tmp_path / "flash.bin"
@@ -69,10 +85,15 @@ def built(programs: Programs, **options: object) -> list[flash.Part]:
 
 
 def test_what_the_loader_wrote_boots_and_learns_the_names_of_the_host(
-    machine: Machine, contents: Path, programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    machine: Machine,
+    loader: Machine,
+    contents: Path,
+    programs: Programs,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     parts, log = built(programs, **SHORT), tmp_path / "run.log"
-    with machine(contents, *IN_LOADER) as port:
+    with loader(contents) as port:
         flash.write(parts, port, 460800, FLASH_BYTES)
         assert flash.NOT_STARTED in capsys.readouterr().out
     for part in parts:
@@ -85,7 +106,7 @@ def test_what_the_loader_wrote_boots_and_learns_the_names_of_the_host(
 
 
 def test_scons_takes_the_url_for_flash_dataset_alone_and_erase(
-    machine: Machine, contents: Path, programs: Programs, scons: Callable[..., Completed], tmp_path: Path
+    loader: Machine, contents: Path, programs: Programs, scons: Callable[..., Completed], tmp_path: Path
 ) -> None:
     """One after the other, with a chip that nothing resets between them."""
     text, build = tmp_path / "few.txt", f"build={tmp_path / 'out'}"
@@ -95,7 +116,7 @@ def test_scons_takes_the_url_for_flash_dataset_alone_and_erase(
     contents.write_bytes(contents.read_bytes()[: firmware.offset] + flashed + bytes(FLASH_BYTES))
     with contents.open("r+b") as file:
         file.truncate(FLASH_BYTES)
-    with machine(contents, *IN_LOADER) as port:
+    with loader(contents) as port:
         result = scons("flash-dataset", f"dataset={text}", f"port={port}", build)
         assert result.returncode == 0, result.stderr
         packed = (tmp_path / "out/dataset.bin").read_bytes()

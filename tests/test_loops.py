@@ -64,7 +64,7 @@ def test_a_loop_in_a_loop_is_refused(link: Link) -> None:
 @pytest.mark.parametrize("distance", [0, 1, 4, 60])
 def test_an_end_within_an_instruction_or_outside_is_refused(link: Link, distance: int) -> None:
     elf = link(f=f"entry a1, 32; nop; .byte 0x76, 0x92, {distance}; nop; nop; retw")
-    assert "which is behind none of its instructions" in refusal(elf)
+    assert "where no instruction of its function ends" in refusal(elf)
 
 
 def test_a_branch_out_of_a_loop_and_back_is_allowed(link: Link) -> None:

@@ -9,6 +9,7 @@ import functools
 import os
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 from mgbuild.plan.build_folder import Lock
 from SCons.Script import SetOption
@@ -16,11 +17,11 @@ from SCons.Script.SConscript import SConsEnvironment
 from SCons.Util import hash_file_signature
 
 
-def _has_changed(dependency: object, target: object, before: object, repository: object = None) -> bool:
+def _has_changed(dependency: Any, target: Any, before: Any, repository: Any = None) -> bool:
     return dependency.changed_content(target, before, repository) or not _is_as_made(target)
 
 
-def _is_as_made(target: object) -> bool:
+def _is_as_made(target: Any) -> bool:
     made = getattr(target.get_stored_info().ninfo, "csig", None)
     path = target.get_abspath()
     try:

@@ -26,6 +26,9 @@ FIRMWARE_OFFSET, FIRMWARE_SEARCHED = 0x1000, 0x10000  # bytes; the ROM fixes the
 REQUIREMENTS_MAGIC = b"MGDSNEED"
 ROM_BAUD = 115200  # the loader's, before it is told another
 CONNECT_ATTEMPTS = 7
+BARE_SOCKET = "socket:"  # no baud rate paces what it carries, and a receiver's buffer runs over: short packets alone
+SOCKET_RAM_BLOCK = 64  # bytes; with its frame less than the ROM's 256 (RX_BUFF_SIZE in ESP-IDF's rom/uart.h)
+SOCKET_FLASH_BLOCK = 1024  # bytes, to esptool's stub
 START_SECONDS = 1.0  # within which a chip that was reset is heard
 WITH_LINES = (serial.Serial, rfc2217.Serial)  # ports whose DTR and RTS may reset a chip into its loader
 LOST = (esptool.FatalError, UnsupportedCommandError, *ports.FAILURES)
@@ -122,7 +125,11 @@ class _Board:
         loader = _detected(port, line)
         if loader.CHIP_NAME != "ESP32":
             raise UserError(f"the chip on {port} is an {loader.CHIP_NAME}; this firmware is for the ESP32 alone")
+        if port.startswith(BARE_SOCKET):
+            loader.ESP_RAM_BLOCK = SOCKET_RAM_BLOCK
         self._loader = cmds.run_stub(loader)
+        if port.startswith(BARE_SOCKET):
+            self._loader.FLASH_WRITE_SIZE = SOCKET_FLASH_BLOCK
         self.set_rate(baud)
         cmds.attach_flash(self._loader)
 
@@ -209,7 +216,7 @@ def _start(board: _Board) -> None:
 
 def _rate(port: str, baud: int) -> int:
     """Bits per second in the loader. Nobody can tell the far end of a bare socket another rate than it has."""
-    return ROM_BAUD if port.startswith("socket:") else baud
+    return ROM_BAUD if port.startswith(BARE_SOCKET) else baud
 
 
 def _contents(part: Part) -> bytes:

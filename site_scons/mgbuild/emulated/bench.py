@@ -165,8 +165,8 @@ def table(results: dict[str, Any]) -> list[Table]:
         summary.add_row(label, f"{asm[key]:,.{digits}f}", f"{plain[key]:,.{digits}f}")
     for phase in profile.TRAINING:
         summary.add_row(f"  {phase}", f"{asm['phases'][phase]:,.0f}", f"{plain['phases'][phase]:,.0f}")
-    kernels = Table(title="by function, assembly; instructions also for each multiply-accumulate", title_justify="left")
-    for column in ("function", "instructions", "cycles, estimated *", "a multiply-accumulate"):
+    kernels = Table(title="by function, assembly; MAC: multiply-accumulate", title_justify="left")
+    for column in ("function", "instructions", "cycles, estimated *", "per MAC"):
         kernels.add_column(column, justify="left" if column == "function" else "right")
     per_mac = asm["instructions_per_mac_by_kernel"]
     for name, counts in asm["kernels"].items():
