@@ -15,7 +15,10 @@ from typing import NamedTuple
 from conftest import ROOT
 from mgbuild.plan import toolchain
 
-DATASET_START = 0x3F400000  # tests/bus/board/esp32/layout.h
+# tests/bus/board/esp32/layout.h: where flash is seen, and the internal memory from the stack to the end of SRAM1.
+DATASET_START, DATASET_BYTES = 0x3F400000, 4 << 20
+MEMORY_START, MEMORY_BYTES = 0x3FFB0000, 0x50000
+BANKS = ((0x3FFB2000, 0x2E000), (0x3FFE0440, 0x1FBC0))  # of it, what the model may have
 
 UART0_FIFO, UART0_FIFO_AHB, UART0_STATUS, UART0_MEM_RX_STATUS = 0x3FF40000, 0x60000000, 0x3FF4001C, 0x3FF40060
 UART_FIFO_BYTES = 128
@@ -31,7 +34,6 @@ _CALL = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint32),
 
 # Private memory at an address that must be free: mmap() of Linux, which Python's module does not offer so.
 _PROT_READ_WRITE, _MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 3, 0x2 | 0x20 | 0x100000
-_WINDOW_BYTES = 4 << 20
 
 
 class Write(NamedTuple):
@@ -54,15 +56,16 @@ class Call(NamedTuple):
 Event = Write | Call
 
 
-def build(library: Path, sources: Iterable[Path], *folders: Path) -> Path:
+def build(library: Path, sources: Iterable[Path], *flags: str) -> Path:
     """Compile board code, with the double's headers before the firmware's, to a shared library; returns its path."""
     compiler = toolchain.find_host()
-    include = [ROOT / "tests/bus", ROOT / "src_c", *folders]
+    include = [ROOT / "tests/bus", ROOT / "src_c"]
     subprocess.run(
         [
             *compiler.compile,
             *("-O1", "-fPIC", "-shared", "-Wl,-Bsymbolic", "-lm"),
             *(f"-I{folder}" for folder in include),
+            *flags,
             *("-o", library, ROOT / "tests/bus/recorder.c", *sources),
         ],
         check=True,
@@ -71,20 +74,27 @@ def build(library: Path, sources: Iterable[Path], *folders: Path) -> Path:
 
 
 @contextmanager
-def flash_window(contents: bytes) -> Iterator[None]:
-    """Lets the firmware find this in the data window, where the cache shows flash."""
+def memory(flash: bytes) -> Iterator[None]:
+    """Lets the firmware find this in the data window, where the cache shows flash, and internal memory full of ones."""
+    with _mapped(DATASET_START, DATASET_BYTES), _mapped(MEMORY_START, MEMORY_BYTES):
+        ctypes.memmove(DATASET_START, flash, len(flash))
+        yield
+
+
+@contextmanager
+def _mapped(start: int, length: int) -> Iterator[None]:
+    """Memory at an address, every bit of it 1: as flash that was erased, and floats that are no numbers."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    found = libc.mmap(DATASET_START, _WINDOW_BYTES, _PROT_READ_WRITE, _MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0)
-    assert found == DATASET_START, f"mmap: {os.strerror(ctypes.get_errno())}"
-    ctypes.memset(DATASET_START, 0xFF, _WINDOW_BYTES)  # as flash that was erased
-    ctypes.memmove(DATASET_START, contents, len(contents))
+    found = libc.mmap(start, length, _PROT_READ_WRITE, _MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0)
+    assert found == start, f"mmap: {os.strerror(ctypes.get_errno())}"
+    ctypes.memset(start, 0xFF, length)
     try:
         yield
     finally:
-        libc.munmap(DATASET_START, _WINDOW_BYTES)
+        libc.munmap(start, length)
 
 
 class Chip:

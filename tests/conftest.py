@@ -1,7 +1,7 @@
 """Fixtures that build, run and call the project as a user would.
 
-Programs are built once for each set of options, in a folder that all test processes share; a lock on that folder
-lets one of them build while the others wait.
+Programs are built once for each set of options, but for those in the program's table, which is exchanged; in a folder
+that all test processes share, with a lock on it that lets one of them build while the others wait.
 """
 
 import ctypes
@@ -23,6 +23,10 @@ from cross import Cross
 from mgbuild.device import ports
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
+from mgbuild.plan import options as build_options
+from mgbuild.plan import settings_table
+
+from python_ref.model import Shape
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test process builds at once
@@ -72,19 +76,14 @@ class Programs:
         self._folder = folder
         self._libraries = libraries
 
-    def library(self, **options: object) -> Path:
-        """Path of libmicrogpt.so."""
-        if self._libraries and not options:
-            return self._libraries / "libmicrogpt.so"
-        return self._build("host/libmicrogpt.so", **options)
-
-    def plain_library(self) -> Path:
-        """Path of libplain.so: the plain kernels, which define the bits, and no learner."""
-        return self._libraries / "libplain.so" if self._libraries else self._build("host/libplain.so")
+    def library(self, name: str = "libmicrogpt.so") -> Path:
+        """Path of a shared library: libmicrogpt.so; libinternals.so, which is the same with all its functions in sight;
+        libplain.so, the plain kernels, which define the bits, and no learner."""
+        return self._libraries / name if self._libraries else self._build(f"host/{name}")
 
     def host(self, **options: object) -> Path:
         """Path of the native executable."""
-        return self._build("host/microgpt", **options)
+        return self._program("host/microgpt", **options)
 
     def dataset(self, **options: object) -> Path:
         """Path of the packed data set."""
@@ -92,7 +91,8 @@ class Programs:
 
     def sim(self, **options: object) -> tuple[Path, Path]:
         """Paths of the ELF for the emulated core and of its data set image."""
-        return self._build("sim/firmware.elf", **options), self.dataset(**options)
+        dataset = {name: value for name, value in options.items() if name == "dataset"}
+        return self._program("sim/firmware.elf", **options), self.dataset(**dataset)
 
     def kernel_runner(self, **options: object) -> Path:
         """Path of the ELF that calls kernels on the emulated core; see kernels.py."""
@@ -110,15 +110,19 @@ class Programs:
         """Path of anything else that scons makes, by its name in the build folder."""
         return self._build(name, **options)
 
+    def settings(self) -> Path:
+        """Path of the table of default options, for app/settings.S."""
+        return self._build("generated/settings.bin")
+
     @functools.cache  # noqa: B019 - one object lives as long as the session
-    def load(self, **options: object) -> ctypes.CDLL:
-        """libmicrogpt.so, loaded."""
-        return ctypes.CDLL(str(self.library(**options)))
+    def load(self) -> ctypes.CDLL:
+        """libinternals.so, loaded."""
+        return ctypes.CDLL(str(self.library("libinternals.so")))
 
     @functools.cache  # noqa: B019
     def load_plain(self) -> ctypes.CDLL:
         """libplain.so, loaded."""
-        return ctypes.CDLL(str(self.plain_library()))
+        return ctypes.CDLL(str(self.library("libplain.so")))
 
     @functools.cache  # noqa: B019
     def run_host(self, **options: object) -> Completed:
@@ -138,13 +142,53 @@ class Programs:
         return emulator.capture(*self.sim(**options), RUN_TIMEOUT)
 
     @functools.cache  # noqa: B019
+    def _program(self, product: str, **options: object) -> Path:
+        """Path of a program that is built once for all values of the options in its table."""
+        before = {name: value for name, value in options.items() if not _goes_into_the_table(name, value)}
+        built = self._build(product, **before)
+        if before == options:
+            return built
+        program = self._build_folder(options).with_suffix(".table") / built.name
+        with _locked(program.parent.with_suffix(".lock")):
+            if not program.exists():
+                program.parent.mkdir(exist_ok=True)
+                program.write_bytes(with_settings(built.read_bytes(), **options))
+                program.chmod(built.stat().st_mode)
+        return program
+
+    @functools.cache  # noqa: B019
     def _build(self, product: str, **options: object) -> Path:
-        words = sorted(f"{name}={value}" for name, value in options.items())
-        build = self._folder / hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
+        build = self._build_folder(options)
         with _locked(build.with_suffix(".lock")):
-            result = run_scons(f"build={build}", *words, str(build / product))
-        assert result.returncode == 0, f"scons {product} {' '.join(words)}\n{result.stdout}{result.stderr}"
+            result = run_scons(f"build={build}", *_words(options), str(build / product))
+        assert result.returncode == 0, f"scons {product} {' '.join(_words(options))}\n{result.stdout}{result.stderr}"
         return build / product
+
+    def _build_folder(self, options: Mapping[str, object]) -> Path:
+        return self._folder / hashlib.sha256(" ".join(_words(options)).encode()).hexdigest()[:16]
+
+
+def _goes_into_the_table(name: str, value: object) -> bool:
+    """Whether a program's table has room for another value of this option."""
+    if name == "seed":
+        return len(settings_table.seed_words(int(str(value)))) == 1
+    return name in (*settings_table.NUMBERS, *settings_table.RATES)
+
+
+def _words(options: Mapping[str, object]) -> list[str]:
+    return sorted(f"{name}={value}" for name, value in options.items())
+
+
+def with_settings(program: bytes, **chosen: object) -> bytes:
+    """A program with another table of options in the place of its own; the seed has as many words as the old one."""
+    table = settings_table.pack(build_options.parse({name: str(value) for name, value in chosen.items()}))
+    at = program.index(settings_table.MAGIC)
+    return program[:at] + table + program[at + len(table) :]
+
+
+def options(shape: Shape) -> dict[str, int]:
+    """The build options of a shape; its vocabulary comes from the text."""
+    return {name: getattr(shape, name) for name in ("n_embd", "n_head", "n_layer", "block_size")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -185,12 +229,6 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "programs"
     folder.mkdir(exist_ok=True)
     return Programs(folder, request.config.getoption("libraries"))
-
-
-@pytest.fixture(scope="session")
-def build_host_library(programs: Programs) -> Callable[..., Path]:
-    """Function from options to the path of a libmicrogpt.so built with them."""
-    return programs.library
 
 
 @pytest.fixture(scope="session")

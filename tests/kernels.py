@@ -19,6 +19,15 @@ ARGUMENTS = 6
 RUN_TIMEOUT = 60
 
 
+class AdamStep(ctypes.Structure):
+    """struct adam_step of src_c/kernels/kernels.h."""
+
+    _fields_ = [
+        (name, ctypes.c_float)
+        for name in ("gradient_scale", "first_decay", "rate", "epsilon", "scaled_rate", "lifted_epsilon", "exact_below")
+    ]
+
+
 @dataclass
 class Call:
     """One kernel with its arguments: int, np.float32, or an array of 32-bit elements that is passed by address."""

@@ -6,8 +6,7 @@ from ctypes import Structure, c_float, c_uint32, c_void_p
 import numpy as np
 import pytest
 from conftest import Programs
-from kernels import Call, run_host
-from learner import AdamStep
+from kernels import AdamStep, Call, run_host
 
 from python_ref.model import ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON
 

@@ -84,7 +84,8 @@ def test_programs_build_in_two_jobs_and_agree(built):
     assert (build / "host/libmicrogpt.so").is_file()
     assert result.stdout.count("weights crc32: ") == 2
     assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
-    assert steps_of(result.stdout, "# ") == [], "only a board has lines of its own"
+    own = steps_of(result.stdout, "# ")
+    assert len(own) == sum(" and the rest as data: " in line for line in own) == 2, "only a board says more of its own"
     assert result.stderr == ""
     assert len(steps_of(result.stdout, "toolchain: ")) == 1
 
@@ -130,27 +131,20 @@ def test_sim_reports_failure_by_status(tmp_path, scons, built):
     assert status != 0
 
 
-def test_a_seed_rebuilds_only_what_it_steers(tmp_path, scons, built):
+@pytest.mark.parametrize(
+    "words", [("seed=7",), ("n_embd=32", "n_layer=2", "block_size=5"), ("steps=9", "lr=0.02")], ids=str
+)
+def test_an_option_of_the_model_or_the_run_changes_a_table_and_compiles_nothing(tmp_path, scons, built, words):
     build = tmp_path / "copy"
     shutil.copytree(built[0], build)
-    before = scons(str(build / "host/microgpt"), f"build={build}", *SHORT)
+    program = str(build / "host/microgpt")
+    chosen = dict(word.split("=") for word in (*SHORT, *words))
+    before = scons(program, f"build={build}", *SHORT)
     assert before.returncode == 0
-    result = scons(str(build / "host/microgpt"), f"build={build}", *SHORT, "seed=7")
+    result = scons(program, f"build={build}", *(f"{name}={value}" for name, value in chosen.items()))
     assert result.returncode == 0
-    compiled = {line.split("/")[-1] for line in steps_of(result.stdout, "compile")}
-    assert "main.c" in compiled
-    assert compiled <= {"main.c", "trainer.c"}
-    assert not any("model_config" in line or line.startswith("pack") for line in work_in(result.stdout))
-
-
-def test_a_shape_rebuilds_its_header_but_not_the_data_set(tmp_path, scons, built):
-    build = tmp_path / "copy"
-    shutil.copytree(built[0], build)
-    scons(str(build / "host/microgpt"), f"build={build}", *SHORT)
-    result = scons(str(build / "host/microgpt"), f"build={build}", *SHORT, "n_embd=32")
-    assert result.returncode == 0
-    assert steps_of(result.stdout, "configure", "pack") == [f"configure {build}/generated/model_config.h"]
-    assert any("forward.c" in line for line in steps_of(result.stdout, "compile"))
+    assert steps_of(result.stdout, "write", "configure", "pack") == [f"write {build}/generated/settings.bin"]
+    assert steps_of(result.stdout, "compile") == ["compile src_c/app/settings.S"]
 
 
 def test_changes_reach_what_depends_on_them(checkout, scons):
@@ -173,7 +167,7 @@ def test_changes_reach_what_depends_on_them(checkout, scons):
     assert touched("linker/budget.toml", "\n# \n")[0].startswith("measure")
     assert any("pack" in line for line in touched("data/names.txt", "\nzoe\n"))
     assert any("pack" in line for line in touched("site_scons/mgbuild/plan/dataset.py", "\n# \n"))
-    assert any("model_config" in line for line in touched("site_scons/mgbuild/plan/configure.py", "\n# \n"))
+    assert any("run_config" in line for line in touched("site_scons/mgbuild/plan/configure.py", "\n# \n"))
     for module, work in (
         ("firmware/memory", {"measure", "judge"}),
         ("firmware/elf", {"bound", "make", "measure", "judge"}),

@@ -76,15 +76,19 @@ def test_characters_come_out_as_utf8(printed: Print, character: str) -> None:
     assert printed("print_character", ctypes.c_uint32(ord(character))) == character
 
 
-TRAINER = """
-#include "core/trainer.h"
+LEARNER = """
 #include "board/board.h"
-union arena arena;
+#include "core/learner.h"
 const char dataset_start[4], dataset_end[1];
 enum dataset_error dataset_open(const void *address, uint32_t capacity, struct dataset *dataset) {
     (void)address, (void)capacity;
     dataset->documents = 1;
+    dataset->vocab_size = 27;
     return DATASET_OK;
+}
+uint32_t learner_checksum(const struct learner *learner) {
+    (void)learner;
+    return 0;
 }
 """
 
@@ -93,15 +97,15 @@ Build = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run_with(programs: Programs, tmp_path: Path) -> Build:
-    """Function that runs the program with C code in place of the trainer, and of the board where `board` is false."""
+    """Function that runs the program with C code in place of the learner, and of the board where `board` is false."""
 
     def run(code: str, board: bool = True) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "program.c").write_text(TRAINER + code)
-        headers = programs.library().parent.parent
-        parts = ["app/main.c", "text/print.c", "core/crc32.c", "math/math32.c", *["board/host/board.c"] * board]
+        (tmp_path / "program.c").write_text(LEARNER + code)
+        parts = ["app/main.c", "app/refusal.c", "app/settings.S", "core/plan.c", "core/shape.c", "text/print.c"]
+        parts += ["math/math32.c", *["board/host/board.c"] * board]
         sources = [*(ROOT / "src_c" / part for part in parts), tmp_path / "program.c"]
-        words = ["gcc", "-std=c17", "-O1", f"-I{ROOT / 'src_c'}", f"-I{headers}", "-o", "program", *sources, "-lm"]
-        subprocess.run(words, cwd=tmp_path, check=True)
+        flags = [f"-I{ROOT / 'src_c'}", f'-DSETTINGS_FILE="{programs.settings()}"']
+        subprocess.run(["gcc", "-std=c17", "-O1", *flags, "-o", "program", *sources, "-lm"], cwd=tmp_path, check=True)
         return subprocess.run([tmp_path / "program"], capture_output=True, text=True, timeout=60, check=False)
 
     return run
@@ -109,14 +113,15 @@ def run_with(programs: Programs, tmp_path: Path) -> Build:
 
 @pytest.mark.parametrize(("loss", "shown"), [('__builtin_nanf("")', "nan"), ("__builtin_inff()", "inf")])
 def test_a_loss_that_is_not_finite_ends_the_program(loss: str, shown: str, run_with: Build) -> None:
-    """No data set was found that makes one, so a trainer that returns it stands in for ours."""
+    """No data set was found that makes one, so a learner that returns it stands in for ours."""
     done = run_with(f"""
-        void trainer_begin(struct trainer *t, const struct dataset *d, const uint32_t *k, uint32_t n) {{
-            (void)t, (void)d, (void)k, (void)n;
+        void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                           const struct dataset *dataset, const struct recipe *recipe) {{
+            (void)learner, (void)request, (void)banks, (void)dataset, (void)recipe;
         }}
-        float trainer_step(struct trainer *trainer) {{ return ++trainer->step == 3 ? {loss} : 2.5f; }}
-        uint32_t trainer_sample(struct trainer *trainer, uint8_t *tokens, float temperature) {{
-            (void)trainer, (void)tokens, (void)temperature;
+        float learner_step(struct learner *learner) {{ return ++learner->step == 3 ? {loss} : 2.5f; }}
+        uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature) {{
+            (void)learner, (void)tokens, (void)given, (void)temperature;
             return 0;
         }}
     """)
@@ -133,19 +138,22 @@ def test_a_key_pressed_before_it_was_asked_for_starts_nothing(run_with: Build) -
         #include <stdlib.h>
 
         static uint32_t typed, runs, samples;
+        static uint32_t memory[50000];
 
-        void trainer_begin(struct trainer *t, const struct dataset *d, const uint32_t *k, uint32_t n) {
-            (void)t, (void)d, (void)k, (void)n;
+        void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                           const struct dataset *dataset, const struct recipe *recipe) {
+            (void)banks, (void)dataset, (void)recipe;
+            learner->model.shape = request->shape;
             if (++runs == 2) {
                 exit(0);
             }
         }
-        float trainer_step(struct trainer *trainer) {
-            typed += ++trainer->step == 500;
+        float learner_step(struct learner *learner) {
+            typed += ++learner->step == 500;
             return 2.5f;
         }
-        uint32_t trainer_sample(struct trainer *trainer, uint8_t *tokens, float temperature) {
-            (void)trainer, (void)tokens, (void)temperature;
+        uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature) {
+            (void)learner, (void)tokens, (void)given, (void)temperature;
             ++samples;
             typed += samples == 7 || samples == 20 + 3;
             return 0;
@@ -161,7 +169,9 @@ def test_a_key_pressed_before_it_was_asked_for_starts_nothing(run_with: Build) -
         void board_alive(void) {}
         uint32_t board_cycles(void) { return 0; }
         uint32_t board_cycles_per_millisecond(void) { return 0; }
+        uint32_t board_random(void) { abort(); }
         const void *board_dataset(uint32_t *capacity) { *capacity = 0; return dataset_start; }
+        uint32_t board_memory(uint32_t bank, void **start) { *start = memory; return bank == 0 ? sizeof memory : 0; }
         void board_exit(int status) { exit(status); }
         void board_abort(const char *reason) { (void)reason; abort(); }
         int main(void) { board_exit(app_main()); }

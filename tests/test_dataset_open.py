@@ -1,5 +1,5 @@
 """What the firmware makes of a data set that is not what the packer writes (src_c/core/dataset.c): an error that names
-the fault, and no read outside the memory it was told of. test_sanitizers.py runs these tests where a stray read shows.
+the fault, and no read outside the memory it was told of. test_c_checks.py runs these tests where a stray read shows.
 """
 
 import ctypes
@@ -19,8 +19,9 @@ from mgbuild.plan import dataset
 
 HEADER = (ROOT / "src_c/core/dataset.h").read_text(encoding="utf-8")
 ERRORS = re.findall(r"^    DATASET_(\w+),", HEADER, re.MULTILINE)
-ALPHABET = list(range(ord("a"), ord("z") + 1))  # of the default text, for which these programs are built
-MOST_DOCUMENTS = 32033
+ALPHABET = list(range(ord("a"), ord("z") + 1))
+MOST_CHARACTERS = 255  # a token is a byte, and BOS takes the one after the last character
+MOST_DOCUMENTS = 65535  # their numbers have 16 bits
 HEADER_BYTES = 32
 FIELDS = ("magic", "version", "size", "num_docs", "num_chars", "num_tokens", "crc32", "reserved")
 
@@ -47,8 +48,8 @@ def image(
 class Opened(Structure):
     """struct dataset."""
 
-    _fields_ = [("documents", c_uint32), ("characters", POINTER(c_uint32)), ("offsets", POINTER(c_uint32))]
-    _fields_ += [("tokens", POINTER(c_uint8))]
+    _fields_ = [("documents", c_uint32), ("vocab_size", c_uint32), ("characters", POINTER(c_uint32))]
+    _fields_ += [("offsets", POINTER(c_uint32)), ("tokens", POINTER(c_uint8))]
 
     def texts(self) -> list[str]:
         """Every document, read as the learner reads it."""
@@ -89,7 +90,7 @@ def fault(data: bytes) -> str:
     _, version, size, documents, characters, tokens, crc32, _ = struct.unpack_from("<8I", data)
     if version != dataset.VERSION:
         return "OTHER_FORMAT"
-    if characters != len(ALPHABET):
+    if not 1 <= characters <= MOST_CHARACTERS:
         return "OTHER_ALPHABET"
     if not 1 <= documents <= MOST_DOCUMENTS:
         return "TOO_LARGE" if documents else "EMPTY"
@@ -116,8 +117,9 @@ HOSTILE = [
     ("MISSING", b"\xff" * HEADER_BYTES),
     ("MISSING", image(magic=dataset.MAGIC + 1)),
     ("OTHER_FORMAT", image(version=dataset.VERSION + 1)),
-    ("OTHER_ALPHABET", image(characters=ALPHABET[1:])),
-    ("OTHER_ALPHABET", image(characters=[*ALPHABET, 0x17C])),
+    ("OTHER_ALPHABET", image(b"", offsets=(0, 0), characters=[])),
+    ("OTHER_ALPHABET", image(characters=[*range(MOST_CHARACTERS + 1)])),
+    ("OTHER_ALPHABET", image(num_chars=2**32 - 1)),  # and one more for BOS are none modulo 2^32
     ("EMPTY", image(b"", offsets=(0,))),
     ("TOO_LARGE", image(num_docs=MOST_DOCUMENTS + 1)),
     ("TOO_LARGE", image(num_docs=2**32 - 1)),  # where 4 bytes for each are as many as there are modulo 2^32
@@ -129,6 +131,7 @@ HOSTILE = [
     ("WRONG_SIZE", image(num_tokens=8)),
     ("WRONG_SIZE", image(num_tokens=2**32 - 1)),
     ("WRONG_SIZE", image(num_docs=3)),
+    ("WRONG_SIZE", image(num_chars=27)),
     ("WRONG_SIZE", image(num_docs=MOST_DOCUMENTS)),
     ("WRONG_CHECKSUM", image(crc32=0)),
     ("WRONG_CHECKSUM", image()[:-1] + b"\1"),
@@ -143,6 +146,7 @@ HOSTILE = [
     ("WRONG_OFFSETS", image(offsets=(0, 2, 1, 3))),
     ("WRONG_TOKENS", image(b"\0\1\x1a")),  # the token of BOS
     ("WRONG_TOKENS", image(b"\xff\1\2")),
+    ("WRONG_TOKENS", image(b"\0\1\2", characters=[65, 66])),
 ]
 
 
@@ -164,7 +168,22 @@ def test_what_the_packer_writes_is_opened_as_it_is(dataset_open: Open, tmp_path:
     for data in (packed, packed + b"more flash behind it"):
         error, opened = dataset_open(data)
         assert error == "OK"
+        assert opened.vocab_size == len(ALPHABET) + 1
         assert opened.texts() == dataset.unpack(packed)
+
+
+@pytest.mark.parametrize("characters", [1, 2, 27, MOST_CHARACTERS])
+def test_a_text_may_have_any_alphabet_that_a_byte_can_name(characters: int, dataset_open: Open) -> None:
+    documents = ["".join(map(chr, range(0x4E00, 0x4E00 + characters))), "\u4e00"]
+    error, opened = dataset_open(dataset.pack_documents(documents, "the text"))
+    assert (error, opened.vocab_size) == ("OK", characters + 1)
+    assert opened.texts() == documents
+
+
+def test_a_text_may_have_as_many_documents_as_16_bits_number(dataset_open: Open) -> None:
+    error, opened = dataset_open(dataset.pack_documents(["a"] * MOST_DOCUMENTS, "the text"))
+    assert (error, opened.documents) == ("OK", MOST_DOCUMENTS)
+    assert opened.offsets[MOST_DOCUMENTS] == MOST_DOCUMENTS
 
 
 words32 = st.integers(0, 2**32 - 1) | st.integers(0, 40) | st.integers(0, 40).map(lambda n: 2**32 - 1 - n)
@@ -173,10 +192,10 @@ words32 = st.integers(0, 2**32 - 1) | st.integers(0, 40) | st.integers(0, 40).ma
 @st.composite
 def hostile_images(draw: st.DrawFn) -> bytes:
     """Images with some parts wrong in any way and a right checksum, cut or lengthened now and then."""
-    tokens = bytes(draw(st.lists(st.integers(0, 25) | st.integers(0, 255), max_size=30)))
+    characters = sorted(draw(st.sets(st.integers(0, 0x10FFFF), min_size=1, max_size=40) | st.just(set(ALPHABET))))
+    tokens = bytes(draw(st.lists(st.integers(0, len(characters) - 1) | st.integers(0, 255), max_size=30)))
     inner = sorted(draw(st.lists(st.integers(0, len(tokens)), max_size=4)))
     offsets = [0, *inner, len(tokens)]
-    characters = list(ALPHABET)
     for words in draw(st.sets(st.sampled_from(("offsets", "characters")))):
         chosen = {"offsets": offsets, "characters": characters}[words]
         chosen[draw(st.integers(0, len(chosen) - 1))] = draw(words32)
@@ -197,7 +216,7 @@ def test_any_other_image_is_refused_or_safe_to_read(dataset_open: Open, data: by
 MESSAGES = {
     "MISSING": "missing",
     "OTHER_FORMAT": "in another format",
-    "OTHER_ALPHABET": "of another alphabet",
+    "OTHER_ALPHABET": "without characters, or with more than 255",
     "EMPTY": "empty",
     "TOO_LARGE": "too large",
     "CUT_SHORT": "cut short",

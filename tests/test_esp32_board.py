@@ -16,7 +16,6 @@ from mgbuild.device.decode import Decoder
 from mgbuild.emulated import emulator
 from mgbuild.firmware import image
 from mgbuild.plan import configure, options
-from mgbuild.plan.shape import Shape
 from mgbuild.plan.sources import sources
 
 REGISTERS = '#include "board/esp32/registers.h"'
@@ -37,7 +36,6 @@ def boot(tmp_path: Path, esp32_emulator: str, cross: Cross) -> Boot:
         )
         (tmp_path / "generated").mkdir()
         (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({"baud": str(baud)})))
-        (tmp_path / "generated/model_config.h").write_text(configure.model_config(Shape(16, 4, 1, 16, 27), 100))
         parts = sources("board/xtensa", "board/esp32", "text", "math", "math/xtensa")
         objects = []
         (tmp_path / "generated/version.h").write_text(configure.version_header("v1.2-test"))
@@ -227,7 +225,7 @@ def damaged(factory: Path, folder: Path, at: int, replacement: bytes) -> Path:
     [
         (0, b"\xff" * 32, "the data set is missing"),
         (4, b"\x09", "the data set is in another format"),
-        (16, b"\x1b", "the data set is of another alphabet"),
+        (16, b"\x00\x01", "the data set is without characters, or with more than 255"),
         (5000, b"\xaa\x55", "the data set is damaged"),
     ],
 )

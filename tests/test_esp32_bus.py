@@ -6,18 +6,15 @@ file names are ESP-IDF's.
 """
 
 import ctypes
-import functools
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bus_recorder import Call, Chip, Event, Expected, Write, build, flash_window
-from conftest import Programs
+from bus_recorder import BANKS, MEMORY_BYTES, MEMORY_START, Call, Chip, Event, Expected, Write, build, memory
+from conftest import Programs, with_settings
 from mgbuild.plan import configure, options
-from mgbuild.plan.shape import Shape
 from mgbuild.plan.sources import sources
 
 # TRM, UART Controller.
@@ -61,21 +58,21 @@ ONE_SLOW_CYCLE_US = 31  # of 32 kHz, the slowest that an earlier program may hav
 MakeChip = Callable[..., Chip]
 
 
-def compiled(folder: Path, *parts: Path) -> ctypes.CDLL:
-    """The board's code with these sources and the default options."""
-    generated = folder / "generated"
+def compiled(library: Path, program: Sequence[Path], *flags: str) -> Path:
+    """The board's code as a library, with a program for it and the default console; returns its path."""
+    generated = library.parent / "generated"
     generated.mkdir()
     (generated / "run_config.h").write_text(configure.run_config(options.parse({})))
-    (generated / "model_config.h").write_text(configure.model_config(Shape(16, 4, 1, 16, 27), 100))
     (generated / "version.h").write_text(configure.version_header("v1.2-test"))
-    board = [*sources("board/esp32", "text", "math"), *parts]
-    return ctypes.CDLL(str(build(folder / "board.so", board, folder)))
+    board = sources("board/esp32", "text", "math")
+    return build(library, [*board, *program], f"-I{library.parent}", *flags)
 
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The board's code, with a program that ends at once."""
-    return compiled(tmp_path_factory.mktemp("bus"), Path("tests/bus/program.c"))
+    library = tmp_path_factory.mktemp("bus") / "board.so"
+    return ctypes.CDLL(str(compiled(library, [Path("tests/bus/program.c")])))
 
 
 @pytest.fixture
@@ -563,31 +560,23 @@ Firmware = Callable[..., Chip]
 
 
 @pytest.fixture(scope="module")
-def linked(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Function that builds board and program with some options, once; returns the library's path."""
-
-    @functools.cache
-    def build_once(**chosen: object) -> Path:
-        folder = tmp_path_factory.mktemp("firmware")
-        (folder / "generated").mkdir()
-        (folder / "generated/version.h").write_text(configure.version_header("v1.2-test"))
-        headers = programs.host(**chosen).parent.parent
-        parts = sources("board/esp32", "core", "math", "kernels/plain", "text", "app")
-        return build(folder / "firmware.so", parts, headers, folder)
-
-    return build_once
+def linked(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Board and program as a library, with the default options."""
+    library = tmp_path_factory.mktemp("firmware") / "firmware.so"
+    program = sources("core", "kernels/plain", "app")
+    return compiled(library, program, f'-DSETTINGS_FILE="{programs.settings()}"')
 
 
 @pytest.fixture
-def firmware(programs: Programs, linked: Callable[..., Path], tmp_path: Path) -> Iterator[Firmware]:
-    """Function that makes a chip with the whole program for some options, and flash with their data set or another."""
+def firmware(programs: Programs, linked: Path, tmp_path: Path) -> Iterator[Firmware]:
+    """Function that makes a chip with the whole program, these options in it, and flash with the names or another."""
     with ExitStack() as opened:
 
         def make(flash: bytes | None = None, **chosen: object) -> Chip:
-            opened.enter_context(flash_window(programs.dataset(**chosen).read_bytes() if flash is None else flash))
+            opened.enter_context(memory(programs.dataset().read_bytes() if flash is None else flash))
             before = revision(3) | {STORE5: STORED[40], SPI0_CLOCK: SPI0_DIVIDER["40m"], RESET_STATE: 1}
-            # A copy, for a library that has run keeps its variables.
-            library = shutil.copy(linked(**chosen), tmp_path / "firmware.so")
+            library = tmp_path / "firmware.so"
+            library.write_bytes(with_settings(linked.read_bytes(), **chosen))
             return Chip(ctypes.CDLL(str(library)), before)
 
         yield make
@@ -622,6 +611,24 @@ def test_the_program_learns_the_names_of_the_host_and_feeds_the_watchdog(
     assert (events.count(Write(WDTFEED, 1)), events.count(Write(RTC_WDTFEED, 1 << 31))) == (fed, fed)
 
 
+def test_a_model_that_fills_one_bank_goes_on_in_the_other_and_touches_nothing_else(
+    firmware: Firmware, programs: Programs
+) -> None:
+    chosen = {"n_embd": 28, "n_layer": 2, "steps": 5, "samples": 2}
+    double = firmware(**chosen)
+    double.watch.append((MORE_NAMES, double.switch_off))
+    assert double.run("board_start") == "switched off"
+    assert programs.run_host(**chosen).stdout.splitlines()[-1] in double.sent.decode().splitlines()
+    after = ctypes.string_at(MEMORY_START, MEMORY_BYTES)
+    at = 0
+    for start, length in BANKS:
+        begin = start - MEMORY_START
+        assert after[at:begin] == b"\xff" * (begin - at)
+        at = begin + length
+        assert after[begin:at].count(0xFF) < length / 2
+    assert at == MEMORY_BYTES
+
+
 def test_names_are_invented_until_a_key_is_pressed_and_the_watchdog_fed_meanwhile(firmware: Firmware) -> None:
     double = firmware(steps=3, samples=1)
     double.watch.append((MORE_NAMES, lambda: None))
@@ -654,7 +661,7 @@ def test_a_key_starts_the_next_seed_with_its_carry(firmware: Firmware, programs:
     [
         (0, b"\xff" * 32, "missing"),
         (4, b"\x09", "in another format"),
-        (16, b"\x1b", "of another alphabet"),
+        (16, b"\x00\x01", "without characters, or with more than 255"),
         (5000, b"\xaa\x55", "damaged"),
     ],
 )
@@ -662,7 +669,7 @@ def test_a_wrong_data_set_is_refused_by_name_and_the_board_rests(
     offset: int, replacement: bytes, message: str, firmware: Firmware, programs: Programs
 ) -> None:
     chosen = {"steps": 3, "samples": 1}
-    flash = bytearray(programs.dataset(**chosen).read_bytes())
+    flash = bytearray(programs.dataset().read_bytes())
     flash[offset : offset + len(replacement)] = replacement
     double = firmware(flash=bytes(flash), **chosen)
     assert double.run("board_start") == "halted"

@@ -144,12 +144,17 @@ def test_scons_flash_dataset_leaves_the_firmware_alone(
     assert not (tmp_path / "out/esp32").exists(), "no firmware is built"
 
 
+@pytest.fixture(scope="module")
+def library(programs: Programs) -> Path:
+    return programs.library()
+
+
 class TestDataSetAlone:
     """`scons flash-dataset`: only what the firmware on the board can read is written, and only there."""
 
     @pytest.fixture
     def chip(self, programs: Programs) -> Iterator[StandInChip]:
-        """A board with a firmware for 26 characters and at most 32,033 documents."""
+        """A board with the default firmware."""
         with StandInChip() as chip:
             image = (programs.esp32() / "firmware.bin").read_bytes()
             chip.flash[0x1000 : 0x1000 + len(image)] = image
@@ -162,43 +167,59 @@ class TestDataSetAlone:
         image.write_bytes(dataset.pack(text))
         return image
 
-    def test_fewer_documents_in_the_same_alphabet(self, chip: StandInChip, tmp_path: Path) -> None:
+    def test_fewer_documents_in_the_same_alphabet(self, chip: StandInChip, library: Path, tmp_path: Path) -> None:
         path = self.packed(tmp_path, ["abcdefghijklm", "nopqrstuvwxyz", "abba"])
-        flash.write_dataset(path, chip.port, 460800)
+        flash.write_dataset(path, chip.port, 460800, library)
         assert is_in_flash(chip, flash.Part("data set", 0x80000, path))
         assert [offset for offset, _ in chip.writes] == [0x80000]
 
-    def test_one_session_with_the_loader_each_time(self, chip: StandInChip, tmp_path: Path) -> None:
+    def test_one_session_with_the_loader_each_time(self, chip: StandInChip, library: Path, tmp_path: Path) -> None:
         """Without a reset line a second one meets a chip in another state, at another rate."""
         texts = ["abcdefghijklm", "nopqrstuvwxyz"]
         for number in range(1, 7):
             texts.append("a" * number)
             path = self.packed(tmp_path, texts)
-            flash.write_dataset(path, chip.port, 460800)
+            flash.write_dataset(path, chip.port, 460800, library)
             assert is_in_flash(chip, flash.Part("data set", 0x80000, path))
             assert sessions(chip) == number
 
-    def test_after_a_refusal_the_board_goes_on_with_what_it_has(self, programs: Programs, tmp_path: Path) -> None:
+    def test_after_a_refusal_the_board_goes_on_with_what_it_has(self, library: Path, tmp_path: Path) -> None:
         with StandInChip("rfc2217", console=b"") as chip:
             with pytest.raises(UserError, match="no firmware of this project"):
-                flash.write_dataset(self.packed(tmp_path, ["abc"]), chip.port, 460800)
+                flash.write_dataset(self.packed(tmp_path, ["abc"]), chip.port, 460800, library)
             assert chip.starts == 1
             assert not chip.writes
 
-    @pytest.mark.parametrize("lines", [["too few letters"], ["a"] * 32034 + ["bcdefghijklmnopqrstuvwxyz"]])
-    def test_what_the_firmware_cannot_read_is_refused(
-        self, chip: StandInChip, tmp_path: Path, lines: Sequence[str]
+    @pytest.mark.parametrize(
+        "lines", [["łódź"], ["".join(map(chr, range(0x4E00, 0x4E00 + 255)))], ["a"] * 65535], ids=["few", "255", "many"]
+    )
+    def test_any_text_that_the_default_settings_have_room_for(
+        self, chip: StandInChip, library: Path, tmp_path: Path, lines: Sequence[str]
     ) -> None:
         path = self.packed(tmp_path, lines)
-        with pytest.raises(UserError, match=r"built for 26 characters and at most 32,033 .*: scons flash dataset="):
-            flash.write_dataset(path, chip.port, 460800)
-        assert not chip.writes
+        flash.write_dataset(path, chip.port, 460800, library)
+        assert is_in_flash(chip, flash.Part("data set", 0x80000, path))
 
-    def test_a_board_without_this_firmware(self, tmp_path: Path) -> None:
+    def test_a_text_that_does_not_fit_is_refused_with_what_would(
+        self, programs: Programs, library: Path, tmp_path: Path
+    ) -> None:
+        """A firmware that starts with a large model has room for it on the names, not on a text of 255 characters."""
+        image = (programs.esp32(n_embd=40) / "firmware.bin").read_bytes()
+        path = self.packed(tmp_path, ["".join(map(chr, range(0x4E00, 0x4E00 + 255)))])
+        with StandInChip() as chip:
+            chip.flash[0x1000 : 0x1000 + len(image)] = image
+            with pytest.raises(UserError) as caught:
+                flash.write_dataset(path, chip.port, 460800, library)
+            assert not chip.writes
+        sentence = str(caught.value)
+        assert "starts with n_embd=40 n_head=4 n_layer=1 block_size=16 steps=1000: memory lacks" in sentence
+        assert re.search(r"it would fit with n_embd=\d+.*; build and write both: scons flash dataset=", sentence)
+
+    def test_a_board_without_this_firmware(self, library: Path, tmp_path: Path) -> None:
         path = self.packed(tmp_path, ["abc"])
         with StandInChip() as chip:
             with pytest.raises(UserError, match="no firmware of this project on the board"):
-                flash.write_dataset(path, chip.port, 460800)
+                flash.write_dataset(path, chip.port, 460800, library)
             assert not chip.writes
 
 
@@ -276,10 +297,10 @@ def test_a_server_that_goes_away_is_a_sentence(stage: str, wire: str, parts: lis
     assert message.startswith((f"lost the board on {chip.port} (", f"the chip on {chip.port} does not answer"))
 
 
-def test_unplugged_while_the_firmware_is_read(tmp_path: Path) -> None:
+def test_unplugged_while_the_firmware_is_read(library: Path, tmp_path: Path) -> None:
     with StandInChip(unplug_on=stand_in_chip.READ_FLASH) as chip:
         with pytest.raises(UserError, match=f"lost the board on {chip.port}"):
-            flash.write_dataset(TestDataSetAlone.packed(tmp_path, ["abc"]), chip.port, 460800)
+            flash.write_dataset(TestDataSetAlone.packed(tmp_path, ["abc"]), chip.port, 460800, library)
 
 
 def test_unplugged_while_the_flash_is_erased() -> None:

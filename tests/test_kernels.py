@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Programs
-from kernels import Call, matmul_shape, rmsnorm_shape, run_host
-from learner import AdamStep
+from kernels import AdamStep, Call, matmul_shape, rmsnorm_shape, run_host
 
 from python_ref import vectors
 from python_ref.model import ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON

@@ -57,9 +57,9 @@ def addresses(elf: Path) -> dict[str, int]:
 
 
 def panic_at(elf: Path) -> tuple[str, str]:
-    """Text of a panic in forward() that trainer_step() called, and the name of the file it is in."""
+    """Text of a panic in forward() that learner_pass() called, and the name of the file it is in."""
     functions = addresses(elf)
-    pc, caller = functions["forward"] + 20, functions["trainer_step"] + 30
+    pc, caller = functions["forward"] + 20, functions["learner_pass"] + 30
     text = (
         "\r\nGuru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n\r\n"
         "Core  0 register dump:\r\n"
@@ -117,7 +117,7 @@ def test_a_panic_is_explained_and_ends_the_wait(elf: Path, capsys: pytest.Captur
     captured = capsys.readouterr()
     assert "the program panicked" in captured.err
     frames = re.findall(
-        rf"^  0x[0-9a-f]{{8}}: (forward at {file}:\d+|trainer_step at src_c/core/trainer.c:\d+)$", captured.out, re.M
+        rf"^  0x[0-9a-f]{{8}}: (forward at {file}:\d+|learner_pass at src_c/core/learner.c:\d+)$", captured.out, re.M
     )
     assert len(frames) == 4  # PC and A0, then the backtrace
 

@@ -1,14 +1,17 @@
-"""Options, targets, shapes and the generated headers: values accepted, mistakes named."""
+"""Options, targets, shapes, and the table of options in the program: values accepted, mistakes named."""
 
+import ctypes
 import dataclasses
 import random
 import re
+import subprocess
 
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from mgbuild.errors import UserError
-from mgbuild.plan import build_folder, configure, dataset, options, targets
+from mgbuild.plan import build_folder, configure, dataset, options, settings_table, targets
 from mgbuild.plan.shape import Shape
 
 
@@ -164,15 +167,26 @@ def test_unknown_targets_are_named(name, message, tmp_path):
 def test_a_target_involves_no_more_programs_than_it_needs(tmp_path):
     cases = {
         "sim": {"sim"},
-        "host": {"host"},
-        "memory": {"esp32"},
+        "host": {"host", "library"},
+        "memory": {"esp32", "library"},
+        "flash-dataset": {"library"},
         "test": set(),
-        str(tmp_path): {"esp32", "sim", "host", "bench"},
-        str(tmp_path / "host/libmicrogpt.so"): {"host"},
+        str(tmp_path): {"esp32", "sim", "host", "bench", "library"},
+        str(tmp_path / "host/libmicrogpt.so"): {"host", "library"},
         str(tmp_path / "dataset.bin"): set(),
     }
     for name, programs in cases.items():
         assert targets.programs([name], tmp_path) == programs, name
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_seed_hw_is_refused_where_a_program_would_run_away_from_the_chip(name, tmp_path):
+    programs = targets.programs([name], tmp_path)
+    if name in ("sim", "host", "bench"):
+        with pytest.raises(UserError, match=f"seed=hw: only the chip draws its seed; give a number for {name}$"):
+            options.check_seed(options.parse({"seed": "hw"}), programs)
+    else:
+        options.check_seed(options.parse({"seed": "hw"}), programs)
 
 
 def test_parameters_of_the_default_shape():
@@ -188,21 +202,91 @@ def test_impossible_shapes_are_refused(sizes):
 
 @given(st.integers())
 def test_seed_words_are_those_of_python(seed):
-    words = configure.seed_words(seed)
+    words = settings_table.seed_words(seed)
     assert sum(word << 32 * place for place, word in enumerate(words)) == abs(seed)
     assert len(words) == 1 or words[-1] != 0
     assert random.Random(seed).random() == random.Random(abs(seed)).random()
 
 
+READER = """
+#include "app/settings.h"
+uint32_t read(const struct settings *s, uint32_t *words, float *rates) {
+    const uint32_t numbers[] = {s->n_embd,    s->n_head,         s->n_layer,   s->block_size, s->steps, s->samples,
+                                s->log_every, s->seed_from_chip, s->seed_words};
+    const uint32_t count = sizeof(numbers) / sizeof(numbers[0]);
+    for (uint32_t i = 0; i < count; ++i) words[i] = numbers[i];
+    for (uint32_t i = 0; i <= s->seed_words; ++i) words[count + i] = s->seed[i];
+    rates[0] = s->learning_rate;
+    rates[1] = s->temperature;
+    return count;
+}
+"""
+READ = ("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every", "seed_from_chip", "seed_words")
+
+numbers = st.fixed_dictionaries(
+    {
+        "n_embd": st.integers(1, 64).map(lambda width: 4 * width),
+        "n_layer": st.integers(1, 64),
+        "block_size": st.integers(1, 1024),
+        "steps": st.integers(1, 10_000_000),
+        "samples": st.integers(1, 1_000_000),
+        "log_every": st.integers(1, 10_000_000),
+        "lr": st.floats(1e-6, 1.0),
+        "temperature": st.floats(1e-3, 100.0),
+        "seed": st.integers() | st.just("hw"),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """Function that reads a table as the program does, through struct settings, into what each field says."""
+    folder = tmp_path_factory.mktemp("settings")
+    (folder / "reader.c").write_text(READER)
+    include = f"-I{ROOT / 'src_c'}"
+    subprocess.run(["gcc", "-shared", "-fPIC", include, "-o", "reader.so", "reader.c"], cwd=folder, check=True)
+    library = ctypes.CDLL(str(folder / "reader.so"))
+
+    def call(table):
+        words, rates = (ctypes.c_uint32 * len(table))(), (ctypes.c_float * 2)()
+        count = library.read(ctypes.create_string_buffer(table, len(table)), words, rates)
+        found = dict(zip((*READ, "lr", "temperature"), [*words[:count], *rates], strict=True))
+        return found, words[count : count + found["seed_words"] + 1]
+
+    return call
+
+
+@given(numbers)
+def test_the_program_reads_the_options_that_the_build_packed(read, chosen):
+    settings = options.parse({name: str(value) for name, value in chosen.items()})
+    table = settings_table.pack(settings)
+    found, seed = read(table)
+    wanted = {name: getattr(settings, name) for name in settings_table.NUMBERS}
+    wanted |= {name: ctypes.c_float(getattr(settings, name)).value for name in settings_table.RATES}
+    words = settings_table.seed_words(settings.seed or 0)
+    assert found == wanted | {"seed_from_chip": chosen["seed"] == "hw", "seed_words": len(words)}
+    assert seed == [*words, 0], "and a word that the seed may grow by, which ends the table"
+    assert len(table) == 8 + 4 * (len(READ) + 2 + len(words) + 1)
+
+
+@given(numbers, st.binary(max_size=50), st.binary(max_size=50))
+def test_a_table_is_found_in_an_image(read, chosen, before, behind):
+    table = settings_table.pack(options.parse({name: str(value) for name, value in chosen.items()}))
+    fields, _ = read(table)
+    del fields["seed_words"]
+    assert dataclasses.asdict(settings_table.find(before + table + behind)) == fields
+
+
+def test_an_image_without_a_whole_table_has_none():
+    table = settings_table.pack(options.parse({}))
+    assert settings_table.find(b"") is None
+    assert settings_table.find(table[1:]) is None
+    assert settings_table.find(table[:50]) is None
+
+
 def test_generated_headers():
-    model = configure.model_config(Shape(16, 4, 1, 16, 27), 32033)
-    sizes = ("N_EMBD 16", "N_HEAD 4", "N_LAYER 1", "BLOCK_SIZE 16", "VOCAB_SIZE 27", "NUM_DOCS 32033")
-    for line in (*sizes, "SCORE_SCALE 0.5f"):
-        assert f"#define {line}\n" in model
-    run = configure.run_config(options.parse({"seed": str(-(2**32) - 5), "lr": "1e-05", "temperature": "1"}))
-    for line in ("STEPS 1000", "LEARNING_RATE 1e-05f", "TEMPERATURE 1.0f", "SAMPLES 20", "LOG_EVERY 100"):
-        assert f"#define {line}\n" in run
-    assert "#define SEED_KEY {5u, 1u}\n#define SEED_KEY_WORDS 2\n" in run
+    assert "#define CONSOLE_BAUD 921600\n" in configure.run_config(options.parse({"baud": "921600"}))
+    assert '#define VERSION "v1.2"\n' in configure.version_header("v1.2")
 
 
 OTHER_VALUES = {

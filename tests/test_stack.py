@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Link, Programs
+from conftest import Link, Programs, with_settings
 from cross import Cross
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
@@ -195,30 +195,47 @@ _Noreturn void board_start(void) {
 """
 
 
-@pytest.mark.parametrize("kernels", ["asm", "plain"])
-@pytest.mark.parametrize(
-    "shape", [{}, {"n_layer": 2, "n_embd": 24, "n_head": 3}, {"n_embd": 20, "n_head": 2, "block_size": 7}], ids=str
-)
-def test_a_run_uses_what_the_bound_says_to_the_word(
-    kernels: str, shape: Mapping[str, int], programs: Programs, tmp_path: Path, cross: Cross
-) -> None:
-    firmware, dataset = programs.sim(kernels=kernels, steps=40, samples=5, **shape)
-    headers = firmware.parent.parent
-    board = tmp_path / "board.c"
+@pytest.fixture(scope="module", params=["asm", "plain"])
+def painted(
+    request: pytest.FixtureRequest, programs: Programs, cross: Cross, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The program for the emulated core with either kernels, on that board."""
+    folder = tmp_path_factory.mktemp(request.param)
+    board = folder / "board.c"
     board.write_text(PAINTED_BOARD)
-    parts = [
-        path
-        for path in sources("core", "math", "math/xtensa", KERNELS[kernels], "app", "text", "board/xtensa", "board/sim")
-    ]
+    parts = sources("core", "math", "math/xtensa", KERNELS[request.param], "app", "text", "board/xtensa", "board/sim")
+    flags = ("-Isrc_c", f'-DSETTINGS_FILE="{programs.settings()}"')
     objects = []
     for number, source in enumerate([*(path for path in parts if path != Path("src_c/board/sim/board.c")), board]):
-        objects.append(cross.object(source, tmp_path / f"{number}.o", "-Isrc_c", f"-I{headers}"))
-    elf = cross.link(tmp_path / "painted.elf", "linker/sim.ld", objects)
-    output = emulator.capture(elf, dataset, 60).stdout
+        objects.append(cross.object(source, folder / f"{number}.o", *flags))
+    return cross.link(folder / "painted.elf", "linker/sim.ld", objects)
+
+
+@pytest.mark.parametrize(
+    ("shape", "longest"),
+    [
+        ({}, "run"),
+        ({"n_layer": 2, "n_embd": 24, "n_head": 3}, "run"),
+        ({"n_embd": 20, "n_head": 2, "block_size": 7}, "run"),
+        ({"n_embd": 512, "n_layer": 8}, "print_missing_memory"),
+    ],
+    ids=str,
+)
+def test_a_run_uses_what_the_bound_says_to_the_word(
+    shape: Mapping[str, int], longest: str, painted: Path, programs: Programs, tmp_path: Path
+) -> None:
+    """A model that fits is trained, by run(); another is refused. The longer chain of both is the program's bound."""
+    elf = tmp_path / "program.elf"
+    elf.write_bytes(with_settings(painted.read_bytes(), steps=40, samples=5, **shape))
+    output = emulator.capture(elf, programs.dataset(), 60).stdout
     used = int(re.search(r"^stack used: (\d+)$", output, re.MULTILINE)[1])
+    chains = {name: stack.bound(elf, name) for name in ("run", "print_missing_memory")}
     found = stack.bound(elf, stack.ROOT)
-    # Of the chain that is bounded, and that every run takes, nothing is written below the last function's frame, for
-    # its registers are never spilled; nor in that frame, if it is nothing but the place where a caller's would be.
-    last = found.chain[-1]
-    unwritten = SAVED + (SAVED if last == ("fmaf", SAVED) else 0)
-    assert used == found.bytes - unwritten, found
+    names = [name for name, _ in found.chain]
+    outer = sum(frame for _, frame in found.chain[: names.index("app_main") + 1])
+    assert found.bytes == outer + max(chain.bytes for chain in chains.values())
+    # Of the chain that is bounded, and that every such run takes, nothing is written below the last function's frame,
+    # for its registers are never spilled; nor in that frame, if it is nothing but the place where a caller's would be.
+    last = chains[longest].chain[-1]
+    unwritten = SAVED + (last[1] if last in (("fmaf", SAVED), ("shape_parameters", 2 * SAVED)) else 0)
+    assert used == outer + chains[longest].bytes - unwritten, chains[longest]

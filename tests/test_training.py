@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, RUN_TIMEOUT, Completed, Programs
-from learner import Learner, options
+from conftest import ROOT, RUN_TIMEOUT, Completed, Programs, options
 from mgbuild.emulated import emulator
+from microgpt import Learner, Text
 
 from python_ref import numpy_gpt
 from python_ref.corpus import Tokenizer, characters, documents
@@ -74,49 +74,43 @@ def test_the_console_is_what_microgpt_py_prints(programs: Programs) -> None:
 
 def test_final_weights_stay_close_to_float64(programs: Programs) -> None:
     """A thousand float32 steps, measured: 2.1e-6 at worst."""
-    shape = Shape(vocab_size=27)
-    learner = Learner(programs.load(), shape, programs.dataset())
-    learner.begin(42)
-    for _ in range(1000):
-        learner.step()
-    assert np.abs(learner.weights - np.array(GOLDEN["final_params"])).max() < 1e-5
-    assert f"{zlib.crc32(learner.weights.tobytes()):08x}" == checksum(programs.run_host().stdout)
+    learner = Learner(Text.open(NAMES), path=programs.library())
+    learner.train()
+    weights = np.concatenate([values.ravel() for values in learner.weights.values()])
+    assert np.abs(weights - np.array(GOLDEN["final_params"])).max() < 1e-5
+    assert f"{zlib.crc32(weights.tobytes()):08x}" == checksum(programs.run_host().stdout) == learner.checksum
 
 
 def test_a_name_depends_on_the_weights_and_the_temperature_alone(programs: Programs) -> None:
     """What follows BOS is predicted once for many documents, but anew after training and for another temperature."""
-    learner = Learner(programs.load(), Shape(vocab_size=27), programs.dataset())
+    text = Text.open(NAMES)
 
-    def train(steps: int) -> None:
-        for _ in range(steps):
-            learner.step()
+    def begin(seed: int) -> Learner:
+        return Learner(text, seed=seed, path=programs.library())
 
-    def likeliest() -> list[int]:
+    def likeliest(learner: Learner) -> str:
         return learner.sample(temperature=1e-3)
 
-    def openings() -> set[tuple[int, ...]]:
-        return {tuple(learner.sample(temperature=20.0)[:1]) for _ in range(20)}
+    def openings(learner: Learner) -> set[str]:
+        return {learner.sample(temperature=20.0)[:1] for _ in range(20)}
 
-    learner.begin(4)
-    train(20)
-    assert len(openings()) > 5
-    early = likeliest()
-    assert all(likeliest() == early for _ in range(5))
-    assert len(openings()) > 5
-    likeliest()
-    train(280)
-    late = likeliest()
+    learner = begin(4)
+    learner.train(20)
+    assert len(openings(learner)) > 5
+    early = likeliest(learner)
+    assert all(likeliest(learner) == early for _ in range(5))
+    assert len(openings(learner)) > 5
+    likeliest(learner)
+    learner.train(280)
+    late = likeliest(learner)
     assert early[0] != late[0]
-    learner.begin(4)
-    train(20)
-    assert likeliest() == early
-    learner.begin(5)
-    untrained = likeliest()
-    learner.begin(4)
-    train(300)
-    assert likeliest() == late
-    learner.begin(5)
-    assert likeliest() == untrained
+    other = begin(4)
+    other.train(20)
+    assert likeliest(other) == early
+    untrained = begin(5)
+    first = likeliest(untrained)
+    untrained.loss("emma")
+    assert likeliest(untrained) == first
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7, 1337, -3, 2**31, 2**32 + 5, 10**30])

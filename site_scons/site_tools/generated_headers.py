@@ -1,29 +1,26 @@
-"""SCons tool: env.ModelConfig, env.RunConfig and env.VersionHeader write the generated headers."""
+"""SCons tool: env.SettingsTable, env.RunConfig and env.VersionHeader write what the build decides."""
 
 from pathlib import Path
 
 from mgbuild.errors import reporting
-from mgbuild.plan import build_folder, configure
+from mgbuild.plan import build_folder, configure, settings_table
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
 
-def _write_model_config(target: list, source: list, env: SConsEnvironment) -> None:
-    image, sizes = source
-    shape, documents = configure.model(sizes.read(), Path(str(image)))
-    build_folder.write(Path(str(target[0])), configure.model_config(shape, documents).encode("ascii"))
+def _write_table(target: list, source: list, env: SConsEnvironment) -> None:
+    build_folder.write(Path(str(target[0])), bytes.fromhex(source[0].read()))
 
 
 def _write_text(target: list, source: list, env: SConsEnvironment) -> None:
     build_folder.write(Path(str(target[0])), source[0].read().encode("ascii"))
 
 
-def _model_config(env: SConsEnvironment, header: str, image: list, settings: Settings) -> list:
-    """Node of model_config.h; it depends on the shape and on what the data set image counts."""
-    sizes = env.Value(configure.sizes(settings))
-    node = env.Command(header, [image, sizes], Action(reporting(_write_model_config), "configure $TARGET"))
-    return env.MadeBy(node, __file__)
+def _settings_table(env: SConsEnvironment, target: str, settings: Settings) -> list:
+    """Node of the table of options; the bytes themselves are the dependency."""
+    table = env.Value(settings_table.pack(settings).hex())
+    return env.Command(target, table, Action(reporting(_write_table), "write $TARGET"))
 
 
 def _run_config(env: SConsEnvironment, header: str, settings: Settings) -> list:
@@ -39,7 +36,7 @@ def _version_header(env: SConsEnvironment, header: str) -> list:
 
 
 def generate(env: SConsEnvironment) -> None:
-    env.AddMethod(_model_config, "ModelConfig")
+    env.AddMethod(_settings_table, "SettingsTable")
     env.AddMethod(_run_config, "RunConfig")
     env.AddMethod(_version_header, "VersionHeader")
 

@@ -9,26 +9,30 @@ from SCons.Script.SConscript import SConsEnvironment
 from SCons.Tool import SourceFileScanner
 
 
-def _objects(env: SConsEnvironment, folder: Path, sources: Sequence[Path], flag: object) -> list:
-    return [env.HostObject(product(folder, path, ".o"), str(path), HOST_FLAGS=[flag]) for path in sources]
+def _objects(env: SConsEnvironment, folder: Path, sources: Sequence[Path], *flags: object) -> list:
+    return [
+        env.DependOnEmbedded(env.HostObject(product(folder, path, ".o"), str(path), HOST_FLAGS=[*flags]), path)
+        for path in sources
+    ]
 
 
-def _program(env: SConsEnvironment, target: str, sources: Sequence[Path], dataset: list) -> list:
-    """Node of an executable; its sources find the path of the data set image in DATASET_FILE, to embed it."""
-    embedded = env.Literal(f'-DDATASET_FILE="{dataset[0]}"')
-    objects = _objects(env, Path(target).parent / "obj", sources, embedded)
-    env.Depends([node for node, path in zip(objects, sources, strict=True) if path.suffix == ".S"], dataset)
-    return env.HostLink(target, objects)
+def _program(env: SConsEnvironment, target: str, sources: Sequence[Path]) -> list:
+    """Node of an executable; its sources embed the files of env["EMBEDDED"]."""
+    return env.HostLink(target, _objects(env, Path(target).parent / "obj", sources, *env.EmbeddedFlags()))
 
 
-def _library(env: SConsEnvironment, target: str, sources: Sequence[Path]) -> list:
-    """Node of a shared library."""
+def _library(env: SConsEnvironment, target: str, sources: Sequence[Path], exports: str = "") -> list:
+    """Node of a shared library; exports: file that names the symbols it shows, else all."""
     objects = _objects(env, Path(target).parent / "pic", sources, "-fPIC")
     # Bound to its own symbols: a Python that is linked with zlib has a crc32 too.
-    return env.HostLink(target, objects, HOST_FLAGS=["-shared", "-Wl,-Bsymbolic"])
+    flags = ["-shared", "-Wl,-Bsymbolic", *([f"-Wl,--version-script={exports}"] if exports else [])]
+    library = env.HostLink(target, objects, HOST_FLAGS=flags)
+    env.Depends(library, [exports] if exports else [])
+    return library
 
 
 def generate(env: SConsEnvironment) -> None:
+    env.Tool("embedded_files")
     env["HOST_COMPILE"] = env["HOST"].compile
     env["HOST_CC"] = env["HOST"].cc
     env["BUILDERS"]["HostObject"] = Builder(

@@ -12,21 +12,28 @@ from SCons.Script.SConscript import SConsEnvironment
 def _measure(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild.firmware import memory, memory_page  # here, so that the host's program takes no package but SCons
 
-    elf, firmware, dataset, budget, stack = (Path(str(node)) for node in source[:5])
-    record = configure.with_text(source[5].read(), dataset)
-    report = memory.analyse(elf, firmware, dataset, budget, record, stack)
+    elf, firmware, dataset, budget, stack, library = (Path(str(node)) for node in source[:6])
+    record = configure.with_text(source[6].read(), dataset)
+    report = memory.analyse(elf, firmware, dataset, budget, record, stack, library)
     contents = memory.as_json(report), memory_page.page(report, memory.problems(report))
     for node, content in zip(target, contents, strict=True):
         build_folder.write(Path(str(node)), content.encode())
 
 
 def _memory_report(
-    env: SConsEnvironment, json: str, elf: object, image: object, dataset: list, stack: object, settings: Settings
+    env: SConsEnvironment,
+    json: str,
+    elf: object,
+    image: object,
+    dataset: list,
+    stack: object,
+    library: list,
+    settings: Settings,
 ) -> list:
     """Nodes of JSON and page: what a firmware takes and what is wrong with it, which is no failure here."""
     record = env.Value(configure.made_from(settings, env["VERSION"]))
     targets = [json, str(Path(json).with_suffix(".html"))]
-    inputs = [elf, image, dataset, "linker/budget.toml", stack, record]
+    inputs = [elf, image, dataset, "linker/budget.toml", stack, library, record]
     return env.MadeBy(env.Command(targets, inputs, Action(reporting(_measure), "measure $SOURCE")), __file__)
 
 
@@ -44,13 +51,13 @@ def _memory(env: SConsEnvironment, report: list, accepted: str, settings: Settin
     return env.OnTerminal(env.Alias("memory", report, Action(reporting(execute), None)))
 
 
-def _fit(env: SConsEnvironment, report: list) -> list:
+def _fit(env: SConsEnvironment, report: list, library: list) -> list:
     """Target `fit`: print which shapes fit."""
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
         from mgbuild.firmware import fit, memory
 
-        print(fit.text(memory.read(Path(str(report[0])))))
+        print(fit.text(memory.read(Path(str(report[0]))), Path(str(library[0]))))
 
     return env.OnTerminal(env.Alias("fit", report, Action(reporting(execute), None)))
 

@@ -33,15 +33,16 @@ def _flash(env: SConsEnvironment, elf: object, image: list, dataset: list, setti
     return _target(env, "flash", [elf, image, dataset], execute)
 
 
-def _flash_dataset(env: SConsEnvironment, dataset: list, settings: Settings) -> list:
+def _flash_dataset(env: SConsEnvironment, dataset: list, library: list, settings: Settings) -> list:
     """Target `flash-dataset`: write the data set alone, after a look at the firmware on the board."""
 
     def execute() -> None:
         from mgbuild.device import flash, ports
 
-        flash.write_dataset(Path(str(dataset[0])), ports.find(settings.port), settings.flash_baud)
+        text, planner = Path(str(dataset[0])), Path(str(library[0]))
+        flash.write_dataset(text, ports.find(settings.port), settings.flash_baud, planner)
 
-    return _target(env, "flash-dataset", dataset, execute)
+    return _target(env, "flash-dataset", [*dataset, *library], execute)
 
 
 def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:

@@ -35,8 +35,8 @@ def _check_loops(target: list, source: list, env: SConsEnvironment) -> None:
     loops.check(Path(str(target[0])))
 
 
-_COMPILE = _builder("$XTENSA_COMPILE $_CPPINCFLAGS -c -o $TARGET $SOURCE", "compile $SOURCE")
-_PREPROCESS = _builder("$XTENSA_PREPROCESS $_CPPINCFLAGS -o $TARGET $SOURCE", "preprocess $SOURCE")
+_COMPILE = _builder("$XTENSA_COMPILE $EMBEDDED_FLAGS $_CPPINCFLAGS -c -o $TARGET $SOURCE", "compile $SOURCE")
+_PREPROCESS = _builder("$XTENSA_PREPROCESS $EMBEDDED_FLAGS $_CPPINCFLAGS -o $TARGET $SOURCE", "preprocess $SOURCE")
 _LIST = {
     ".c": _builder(
         "$XTENSA_COMPILE -g $_CPPINCFLAGS -o $TARGET $SOURCE",
@@ -63,14 +63,15 @@ _LINK = Builder(
 
 def _object(env: SConsEnvironment, folder: Path, source: Path) -> list:
     target = product(folder, source, ".o")
+    flags = env.EmbeddedFlags() if source.suffix == ".S" else []
     if env["XTENSA"].name == "esp-idf":
-        return _COMPILE(env, target, str(source))
+        return env.DependOnEmbedded(_COMPILE(env, target, str(source), EMBEDDED_FLAGS=flags), source)
     text = str(source)
     if source.suffix == ".S":
-        text = _PREPROCESS(env, product(folder, source, ".i"), text)
-    text = _LIST[source.suffix](env, product(folder, source, ".s"), text)
+        text = _PREPROCESS(env, product(folder, source, ".i"), text, EMBEDDED_FLAGS=flags)
+    text = env.DependOnEmbedded(_LIST[source.suffix](env, product(folder, source, ".s"), text), source)
     env.MadeBy(text, listing.__file__)
-    return _ASSEMBLE[source.suffix](env, target, text)
+    return env.DependOnEmbedded(_ASSEMBLE[source.suffix](env, target, text), source)
 
 
 def _program(
@@ -120,6 +121,7 @@ def _sized_program(
 
 
 def generate(env: SConsEnvironment) -> None:
+    env.Tool("embedded_files")
     for step in ("compile", "preprocess", "expand", "assemble", "link", "libraries"):
         env[f"XTENSA_{step.upper()}"] = getattr(env["XTENSA"], step, ())
     env.AddMethod(_program, "XtensaProgram")

@@ -2,19 +2,15 @@
 // The program: trains from scratch, then invents names, and prints what microgpt.py prints.
 #include <stdbool.h>
 
+#include "app/refusal.h"
+#include "app/settings.h"
 #include "board/board.h"
-#include "core/crc32.h"
 #include "core/dataset.h"
-#include "core/trainer.h"
-#include "generated/run_config.h"
+#include "core/learner.h"
 #include "math/math32.h"
 #include "text/print.h"
 
-static struct trainer trainer;
-
-// The seed as random.seed() takes it, with room for one word more, should counting up carry into it.
-static uint32_t seed[SEED_KEY_WORDS + 1] = SEED_KEY;
-static uint32_t seed_words = SEED_KEY_WORDS;
+static struct learner learner;
 
 static void print_line(const char *label, uint32_t value) {
     print_text(label);
@@ -26,7 +22,7 @@ static void print_step(uint32_t number, float loss) {
     print_text("step ");
     print_unsigned(number, 4);
     print_text(" / ");
-    print_unsigned(STEPS, 4);
+    print_unsigned(settings.steps, 4);
     print_text(" | loss ");
     print_fixed4(loss);
     print_text("\n");
@@ -34,41 +30,42 @@ static void print_step(uint32_t number, float loss) {
 
 static void print_document(const uint8_t *tokens, uint32_t length) {
     for (uint32_t i = 0; i < length; ++i) {
-        print_character(trainer.dataset.characters[tokens[i]]);
+        print_character(learner.dataset.characters[tokens[i]]);
     }
     print_text("\n");
 }
 
 // Decimal where one word holds it, else hexadecimal; the build takes both.
 static void print_seed(void) {
-    if (seed_words == 1) {
-        print_unsigned(seed[0], 1);
+    if (settings.seed_words == 1) {
+        print_unsigned(settings.seed[0], 1);
         return;
     }
     print_text("0x");
-    for (uint32_t i = seed_words; i-- > 0;) {
-        print_hex(seed[i]);
+    for (uint32_t i = settings.seed_words; i-- > 0;) {
+        print_hex(settings.seed[i]);
     }
 }
 
 static void announce_seed(void) {
     print_text("# seed ");
     print_seed();
-#if SEED_FROM_CHIP
-    print_text(": drawn from the chip's noise, fit for this and not for cryptography; seed=");
-    print_seed();
-    print_text(" repeats the run anywhere");
-#endif
+    if (settings.seed_from_chip) {
+        print_text(": drawn from the chip's noise, fit for this and not for cryptography; seed=");
+        print_seed();
+        print_text(" repeats the run anywhere");
+    }
     print_text("\n");
 }
 
-static void next_seed(void) {
+// Counts up, into the spare word behind the seed if need be; from there it starts again.
+static void next_seed(uint32_t room) {
     uint32_t i = 0;
-    while (i < seed_words && ++seed[i] == 0) {
+    while (i < settings.seed_words && ++settings.seed[i] == 0) {
         ++i;
     }
-    if (i == seed_words && seed_words <= SEED_KEY_WORDS) {
-        seed[seed_words++] = 1;
+    if (i == settings.seed_words && i < room) {
+        settings.seed[settings.seed_words++] = 1;
     }
 }
 
@@ -80,12 +77,13 @@ static float milliseconds(uint64_t cycles) {
 
 #define MAY_BE_TOO_LARGE "; lr= may be too large" // one string for both: the linker shares what they end with
 
-enum { LAST_STEPS = STEPS < 100 ? STEPS : 100 };
+// How many steps at the end tell whether training went anywhere.
+static uint32_t last_steps(void) { return settings.steps < 100 ? settings.steps : 100; }
 
 // Says so when the last steps' mean loss is more than half a nat above that of the first step and of guessing.
 static void report_divergence(float first_loss, float last_losses) {
-    const float guessing = log32((float)VOCAB_SIZE);
-    const float mean = divide32(last_losses, (float)LAST_STEPS);
+    const float guessing = log32((float)learner.model.shape.vocab_size);
+    const float mean = divide32(last_losses, (float)last_steps());
     if (mean > (first_loss > guessing ? first_loss : guessing) + 0.5f) {
         print_text("# training diverged to a mean loss of ");
         print_fixed4(mean);
@@ -97,49 +95,56 @@ static void report_divergence(float first_loss, float last_losses) {
 static bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
 
 static void train(void) {
-    uint32_t until_print = LOG_EVERY;
+    const uint32_t steps = settings.steps;
+    uint32_t until_print = settings.log_every;
     uint64_t cycles = 0;
     float first_loss = 0.0f;
     float last_losses = 0.0f;
-    for (uint32_t number = 1; number <= STEPS; ++number) {
+    for (uint32_t number = 1; number <= steps; ++number) {
         const uint32_t begin = board_cycles();
-        const float loss = trainer_step(&trainer);
+        const float loss = learner_step(&learner);
         cycles += board_cycles() - begin;
         board_alive();
         --until_print;
-        if (number == 1 || until_print == 0 || number == STEPS || !is_finite(loss)) {
+        if (number == 1 || until_print == 0 || number == steps || !is_finite(loss)) {
             print_step(number, loss);
         }
         if (!is_finite(loss)) {
             board_abort("the loss is not finite" MAY_BE_TOO_LARGE);
         }
-        until_print = until_print == 0 ? LOG_EVERY : until_print;
+        until_print = until_print == 0 ? settings.log_every : until_print;
         first_loss = number == 1 ? loss : first_loss;
-        last_losses += number > STEPS - LAST_STEPS ? loss : 0.0f;
+        last_losses += number > steps - last_steps() ? loss : 0.0f;
     }
     report_divergence(first_loss, last_losses);
     if (board_cycles_per_millisecond() != 0) {
         print_text("# time per step: ");
-        print_fixed4(divide32(milliseconds(cycles), (float)STEPS));
+        print_fixed4(divide32(milliseconds(cycles), (float)steps));
         print_text(" ms\n");
     }
+}
+
+// Draws a document into the learner's own tokens, which are free between steps, and prints it. Returns the tokens drawn.
+static uint32_t invent_one(uint64_t *cycles) {
+    uint8_t *tokens = learner.model.tokens;
+    const uint32_t block_size = learner.model.shape.block_size;
+    const uint32_t begin = board_cycles();
+    const uint32_t length = learner_complete(&learner, tokens, 0, settings.temperature);
+    *cycles += board_cycles() - begin;
+    print_document(tokens, length);
+    board_alive();
+    return length < block_size ? length + 1 : length;
 }
 
 static void invent(void) {
     uint64_t cycles = 0;
     uint32_t tokens_drawn = 0;
     print_text("\n--- inference (new, hallucinated names) ---\n");
-    for (uint32_t number = 1; number <= SAMPLES; ++number) {
-        uint8_t tokens[BLOCK_SIZE];
-        const uint32_t begin = board_cycles();
-        const uint32_t length = trainer_sample(&trainer, tokens, TEMPERATURE);
-        cycles += board_cycles() - begin;
-        tokens_drawn += length < BLOCK_SIZE ? length + 1 : length;
-        board_alive();
+    for (uint32_t number = 1; number <= settings.samples; ++number) {
         print_text("sample ");
         print_unsigned(number, 2);
         print_text(": ");
-        print_document(tokens, length);
+        tokens_drawn += invent_one(&cycles);
     }
     if (board_cycles_per_millisecond() != 0) {
         print_text("# tokens per second: ");
@@ -149,57 +154,40 @@ static void invent(void) {
 }
 
 static void invent_until_key(void) {
+    uint64_t cycles = 0;
     (void)board_key_pressed(); // what was typed before this was offered is no answer to it
     print_text("# more names; a key starts over with the next seed\n");
     while (!board_key_pressed()) {
-        uint8_t tokens[BLOCK_SIZE];
-        print_document(tokens, trainer_sample(&trainer, tokens, TEMPERATURE));
-        board_alive();
+        invent_one(&cycles);
     }
 }
 
-static const char *what_is_wrong(enum dataset_error error) {
-    switch (error) {
-    case DATASET_MISSING:
-        return "missing";
-    case DATASET_OTHER_FORMAT:
-        return "in another format";
-    case DATASET_OTHER_ALPHABET:
-        return "of another alphabet";
-    case DATASET_EMPTY:
-        return "empty";
-    case DATASET_TOO_LARGE:
-        return "too large";
-    case DATASET_CUT_SHORT:
-        return "cut short";
-    case DATASET_WRONG_SIZE:
-        return "size";
-    case DATASET_WRONG_CHARACTERS:
-        return "characters";
-    case DATASET_WRONG_OFFSETS:
-        return "offsets";
-    case DATASET_WRONG_TOKENS:
-        return "tokens";
-    case DATASET_WRONG_CHECKSUM:
-    case DATASET_OK:
-        break;
+static struct banks memory(void) {
+    struct banks banks;
+    for (banks.count = 0; banks.count < MOST_BANKS; ++banks.count) {
+        struct bank *bank = &banks.bank[banks.count];
+        bank->bytes = board_memory(banks.count, &bank->start);
+        if (bank->bytes == 0) {
+            break;
+        }
     }
-    return "checksum";
+    return banks;
 }
 
-static void run(const struct dataset *dataset) {
+static void run(const struct plan_request *request, const struct banks *banks, const struct dataset *dataset) {
     if (board_is_interactive()) {
         announce_seed();
     }
+    const struct recipe recipe = {settings.seed, settings.seed_words, settings.steps, settings.learning_rate};
     print_line("num docs: ", dataset->documents);
-    print_line("vocab size: ", VOCAB_SIZE);
-    print_line("num params: ", N_PARAMETERS);
-    trainer_begin(&trainer, dataset, seed, seed_words);
+    print_line("vocab size: ", dataset->vocab_size);
+    print_line("num params: ", shape_parameters(&request->shape));
+    learner_begin(&learner, request, banks, dataset, &recipe);
     board_alive();
     train();
     invent();
     print_text("weights crc32: ");
-    print_hex(crc32(&arena.training.weights, sizeof(arena.training.weights)));
+    print_hex(learner_checksum(&learner));
     print_text("\n");
 }
 
@@ -209,20 +197,36 @@ int app_main(void) {
     const void *image = board_dataset(&capacity);
     const enum dataset_error error = dataset_open(image, capacity, &dataset);
     if (error != DATASET_OK) {
-        print_text("# error: the data set is ");
-        print_text(error < DATASET_WRONG_SIZE ? "" : "damaged: ");
-        print_text(what_is_wrong(error));
+        print_text("# error: ");
+        print_dataset_error(error);
         print_text("; build and flash both: scons flash\n");
         return 1;
     }
-#if SEED_FROM_CHIP
-    seed[0] = board_random();
-#endif
-    run(&dataset);
+    const struct plan_request request = {
+        .shape = {settings.n_embd, settings.n_head, settings.n_layer, settings.block_size, dataset.vocab_size},
+        .documents = dataset.documents,
+        .steps = settings.steps,
+    };
+    const struct banks banks = memory();
+    if (shape_check(&request.shape) != SHAPE_OK || plan_missing(&request, &banks) > 0) {
+        print_text("# error: ");
+        if (shape_check(&request.shape) != SHAPE_OK) {
+            print_shape_error(&request.shape);
+        } else {
+            print_missing_memory(&request, &banks);
+        }
+        print_text("\n");
+        return 1;
+    }
+    if (settings.seed_from_chip) {
+        settings.seed[0] = board_random();
+    }
+    const uint32_t seed_room = settings.seed_words + 1;
+    run(&request, &banks, &dataset);
     while (board_is_interactive()) {
         invent_until_key();
-        next_seed();
-        run(&dataset);
+        next_seed(seed_room);
+        run(&request, &banks, &dataset);
     }
     return 0;
 }

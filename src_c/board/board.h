@@ -27,6 +27,10 @@ uint32_t board_random(void);
 // Where the packed data set is to be (core/dataset.h): 4-byte aligned, *capacity bytes readable in place.
 const void *board_dataset(uint32_t *capacity);
 
+// Memory that the program may fill as it likes, bank by bank: its start, 4-byte aligned, and its length in bytes; 0 where there
+// are no more banks.
+uint32_t board_memory(uint32_t bank, void **start);
+
 // Ends the program: an exit status where there is someone to take it, otherwise a halt after the console has drained.
 _Noreturn void board_exit(int status);
 

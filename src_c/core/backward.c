@@ -1,136 +1,137 @@
 // SPDX-License-Identifier: MIT
 #include "core/model.h"
-#include "core/shapes.h"
 #include "kernels/kernels.h"
 
-static const struct matmul_shape lm_head_shape = INPUT_GRADIENT_SHAPE(N_EMBD, VOCAB_SIZE);
-static const struct matmul_shape contract_shape = INPUT_GRADIENT_SHAPE(N_HIDDEN, N_EMBD);
-static const struct matmul_shape expand_shape = INPUT_GRADIENT_SHAPE(N_EMBD, N_HIDDEN);
-static const struct matmul_shape output_shape = INPUT_GRADIENT_SHAPE(N_EMBD, N_EMBD);
-static const struct matmul_shape qkv_shape = INPUT_GRADIENT_SHAPE(N_EMBD, N_QKV);
+// What every step of the pass needs.
+struct pass {
+    const struct model *model;
+    struct weights weights;
+    const struct parameters *parameters;
+    const struct adam_step *step;
+    uint32_t count; // positions
+};
 
-static const struct matmul_shape score_shape = {
-    .depth = HEAD_SIZE, .y_stride = BLOCK_SIZE, .x_stride = N_EMBD, .w_stride = N_QKV};
-static const struct matmul_shape value_shape = {
-    .columns = HEAD_SIZE, .y_stride = N_QKV, .x_stride = BLOCK_SIZE, .w_stride = N_EMBD};
-static const struct matmul_shape query_shape = {
-    .columns = HEAD_SIZE, .y_stride = N_QKV, .x_stride = BLOCK_SIZE, .w_stride = N_QKV};
-
-// Adam on length weights from w on, whose gradient is g. The moments lie where the weights do, one struct further each.
-static void update(float *w, const float *g, uint32_t length, const struct adam_step *step) {
-    struct training_memory *memory = &arena.training;
-    const uint32_t offset = (uint32_t)(w - (float *)&memory->weights);
-    adam_update(w, (float *)&memory->first_moment + offset, (float *)&memory->second_moment + offset, g, length, step);
+// Adam on length weights from w on, whose gradient is g.
+static void update(const struct pass *pass, const float *w, const float *g, uint32_t length) {
+    const struct parameters *parameters = pass->parameters;
+    const uint32_t offset = (uint32_t)(w - parameters->values);
+    adam_update(parameters->values + offset, parameters->first_moments + offset, parameters->second_moments + offset, g,
+                length, pass->step);
 }
 
 enum density { DENSE, SPARSE }; // SPARSE: mostly zeros, for it went through ReLU
 
 // Gradient and Adam step of w[outputs][inputs] from dy[count][outputs] and x[count][inputs], a few rows at a time.
-// gradient: scratch of GRADIENT_ROW_FLOATS.
-static void update_matrix(enum density dy_density, float *gradient, float *w, const float *dy, const float *x,
-                          uint32_t outputs, uint32_t inputs, uint32_t count, const struct adam_step *step) {
+// gradient: scratch for GRADIENT_ROWS rows of n_embd.
+static void update_matrix(const struct pass *pass, enum density dy_density, float *gradient, const float *w,
+                          const struct rows *dy, const struct rows *x) {
+    const uint32_t outputs = dy->width;
+    const uint32_t inputs = x->width;
     const struct matmul_shape shape = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
-    const uint32_t rows_at_once = inputs == N_EMBD ? GRADIENT_ROW_FLOATS / N_EMBD : GRADIENT_ROW_FLOATS / N_HIDDEN;
-    for (uint32_t row = 0; row < outputs; row += rows_at_once) {
-        const uint32_t rows = outputs - row < rows_at_once ? outputs - row : rows_at_once;
+    const uint32_t rows_at_once = inputs == pass->model->shape.n_embd ? GRADIENT_ROWS : GRADIENT_ROWS / 4;
+    for (uint32_t first = 0; first < outputs; first += rows_at_once) {
+        const uint32_t rows = outputs - first < rows_at_once ? outputs - first : rows_at_once;
         if (dy_density == SPARSE) {
-            matmul_tn_sparse(gradient, dy + row, x, rows, count, &shape);
+            matmul_tn_sparse(gradient, dy->first + first, x->first, rows, pass->count, &shape);
         } else {
-            matmul_tn(gradient, dy + row, x, rows, count, &shape);
+            matmul_tn(gradient, dy->first + first, x->first, rows, pass->count, &shape);
         }
-        update(w + row * inputs, gradient, rows * inputs, step);
+        update(pass, w, gradient, rows * inputs);
+        w += rows * inputs;
     }
 }
 
-static void attend_backward(const struct layer_activations *layer, uint32_t count) {
-    struct activations *activations = &arena.training.activations;
-    struct gradients *gradients = &arena.training.gradients;
-    float *scores = activations->score_gradients[0];
-    for (uint32_t head = 0; head < N_HEAD; ++head) {
-        const uint32_t column = head * HEAD_SIZE;
-        const float *queries = &layer->qkv[0][column];
-        const float *keys = queries + N_EMBD;
-        const float *values = keys + N_EMBD;
-        const float *attention = layer->attention[head][0];
-        const float *mixed = &gradients->attention.mixed[0][column];
-        float *d_queries = &gradients->attention.qkv[0][column];
-        float *d_keys = d_queries + N_EMBD;
-        float *d_values = d_keys + N_EMBD;
+static void attend_backward(const struct model *model, const struct layer_activations *layer, uint32_t count) {
+    const uint32_t width = model->shape.n_embd;
+    const uint32_t head_size = model->products.forward.mix.columns;
+    const struct rows scores = model->score_gradients;
+    struct rows attention = layer->attention;
+    for (uint32_t column = 0; column < width; column += head_size) {
+        const float *queries = layer->qkv.first + column;
+        const float *keys = queries + width;
+        const float *values = keys + width;
+        const float *mixed = model->mixed_gradient.first + column;
+        float *d_queries = model->qkv_gradient.first + column;
+        float *d_keys = d_queries + width;
+        float *d_values = d_keys + width;
 
-        causal_tn(d_values, attention, mixed, count, &value_shape);
-        causal_nt(scores, mixed, values, 0, count, &score_shape);
+        causal_tn(d_values, attention.first, mixed, count, &model->products.backward.values);
+        causal_nt(scores.first, mixed, values, 0, count, &model->products.backward.scores);
         for (uint32_t t = 0; t < count; ++t) {
-            softmax_backward(activations->score_gradients[t], layer->attention[head][t], t + 1, SCORE_SCALE);
+            softmax_backward(row(scores, t), row(attention, t), t + 1, model->score_scale);
         }
-        causal_nn(d_queries, scores, keys, 0, count, &query_shape);
-        causal_tn(d_keys, scores, queries, count, &query_shape);
+        causal_nn(d_queries, scores.first, keys, 0, count, &model->products.backward.queries);
+        causal_tn(d_keys, scores.first, queries, count, &model->products.backward.queries);
+        attention.first = row(attention, model->shape.block_size);
     }
 }
 
-static void layer_backward(uint32_t l, uint32_t count, const struct adam_step *step) {
-    struct layer_weights *w = &arena.training.weights.layer[l];
-    struct activations *activations = &arena.training.activations;
-    const struct layer_activations *layer = &activations->layer[l];
-    struct gradients *gradients = &arena.training.gradients;
-    float *rows = activations->gradient_rows;
-    float *branch = activations->branch_gradient[0];
-    float *residual = gradients->residual[0];
-    float *hidden = gradients->hidden[0];
-    float *mixed = gradients->attention.mixed[0];
-    float *qkv = gradients->attention.qkv[0];
+static void layer_backward(const struct pass *pass, uint32_t l) {
+    const struct model *model = pass->model;
+    const uint32_t count = pass->count;
+    const struct layer_weights w = layer_weights(&model->shape, &pass->weights, l);
+    const struct layer_activations layer = layer_activations(model, l);
+    float *rows = model->gradient_rows;
+    const struct rows *residual = &model->residual_gradient;
+    const struct rows *branch = &model->branch_gradient;
+    const struct rows *hidden = &model->hidden_gradient;
+    const struct rows *mixed = &model->mixed_gradient;
+    const struct rows *qkv = &model->qkv_gradient;
+    const struct products *products = &model->products;
 
-    matmul_nn_masked(hidden, residual, w->contract[0], layer->hidden[0], count, &contract_shape);
-    update_matrix(DENSE, rows, w->contract[0], residual, layer->hidden[0], N_EMBD, N_HIDDEN, count, step);
-    matmul_nn_sparse(branch, hidden, w->expand[0], count, &expand_shape);
-    update_matrix(SPARSE, rows, w->expand[0], hidden, layer->mlp_input[0], N_HIDDEN, N_EMBD, count, step);
-    rmsnorm_backward(residual, branch, layer->mlp_input[0], layer->mlp_scale, count, &embedding_norm);
+    matmul_nn_masked(hidden->first, residual->first, w.contract, layer.hidden.first, count, &products->backward.contract);
+    update_matrix(pass, DENSE, rows, w.contract, residual, &layer.hidden);
+    matmul_nn_sparse(branch->first, hidden->first, w.expand, count, &products->backward.expand);
+    update_matrix(pass, SPARSE, rows, w.expand, hidden, &layer.mlp_input);
+    rmsnorm_backward(residual->first, branch->first, layer.mlp_input.first, layer.mlp_scale, count, &products->norm);
 
-    matmul_nn(mixed, residual, w->output[0], count, &output_shape);
-    update_matrix(DENSE, rows, w->output[0], residual, layer->mixed[0], N_EMBD, N_EMBD, count, step);
-    attend_backward(layer, count);
-    matmul_nn(branch, qkv, w->qkv[0], count, &qkv_shape);
-    update_matrix(DENSE, rows, w->qkv[0], qkv, layer->attention_input[0], N_QKV, N_EMBD, count, step);
-    rmsnorm_backward(residual, branch, layer->attention_input[0], layer->attention_scale, count, &embedding_norm);
+    matmul_nn(mixed->first, residual->first, w.output, count, &products->backward.output);
+    update_matrix(pass, DENSE, rows, w.output, residual, &layer.mixed);
+    attend_backward(model, &layer, count);
+    matmul_nn(branch->first, qkv->first, w.qkv, count, &products->backward.qkv);
+    update_matrix(pass, DENSE, rows, w.qkv, qkv, &layer.attention_input);
+    rmsnorm_backward(residual->first, branch->first, layer.attention_input.first, layer.attention_scale, count,
+                     &products->norm);
 }
 
 // Embeddings: a token's row collects the gradient of every position it stands at. Rows of the other tokens and positions
 // have gradient zero, and their moments decay.
-static void embedding_backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step) {
-    struct weights *weights = &arena.training.weights;
-    struct activations *activations = &arena.training.activations;
-    float *branch = activations->branch_gradient[0];
-    vector_zero(branch, BLOCK_SIZE * N_EMBD);
-    embed(tokens, 0, count); // again: cheaper than to keep it
-    rmsnorm_backward(branch, arena.training.gradients.residual[0], activations->residual[0],
-                     activations->embedding_scale, count, &embedding_norm);
-    update(weights->position_embedding[0], branch, BLOCK_SIZE * N_EMBD, step);
+static void embedding_backward(const struct pass *pass, const uint8_t *tokens) {
+    const struct model *model = pass->model;
+    const uint32_t width = model->shape.n_embd;
+    const uint32_t vocab = model->shape.vocab_size;
+    const struct rows branch = model->branch_gradient;
+    vector_zero(branch.first, model->shape.block_size * width);
+    embed(model, &pass->weights, tokens, 0, pass->count); // again: cheaper than to keep it
+    rmsnorm_backward(branch.first, model->residual_gradient.first, model->residual.first, model->embedding_scale, pass->count,
+                     &model->products.norm);
+    update(pass, pass->weights.position_embedding, branch.first, model->shape.block_size * width);
 
-    const uint32_t rows_at_once = GRADIENT_ROW_FLOATS / N_EMBD;
-    for (uint32_t token = 0; token < VOCAB_SIZE; token += rows_at_once) {
-        const uint32_t rows = VOCAB_SIZE - token < rows_at_once ? VOCAB_SIZE - token : rows_at_once;
-        float *gradient = activations->gradient_rows;
-        vector_zero(gradient, rows * N_EMBD);
-        for (uint32_t t = 0; t < count; ++t) {
-            const uint32_t row = (uint32_t)tokens[t] - token;
-            if (row < rows) {
-                float *sum = gradient + row * N_EMBD;
-                vector_add(sum, sum, activations->branch_gradient[t], N_EMBD);
+    const float *w = pass->weights.token_embedding;
+    for (uint32_t first = 0; first < vocab; first += GRADIENT_ROWS) {
+        const uint32_t rows = vocab - first < GRADIENT_ROWS ? vocab - first : GRADIENT_ROWS;
+        float *gradient = model->gradient_rows;
+        vector_zero(gradient, rows * width);
+        for (uint32_t t = 0; t < pass->count; ++t) {
+            const uint32_t token = (uint32_t)tokens[t] - first;
+            if (token < rows) {
+                float *sum = gradient + token * width;
+                vector_add(sum, sum, row(branch, t), width);
             }
         }
-        update(weights->token_embedding[token], gradient, rows * N_EMBD, step);
+        update(pass, w, gradient, rows * width);
+        w += rows * width;
     }
 }
 
-void backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step) {
-    struct weights *weights = &arena.training.weights;
-    const struct activations *activations = &arena.training.activations;
-    struct gradients *gradients = &arena.training.gradients;
-    const float *logits = activations->logits[0];
-    matmul_nn(gradients->residual[0], logits, weights->lm_head[0], count, &lm_head_shape);
-    update_matrix(DENSE, gradients->gradient_rows, weights->lm_head[0], logits, activations->residual[0], VOCAB_SIZE,
-                  N_EMBD, count, step);
-    for (uint32_t l = N_LAYER; l-- > 0;) {
-        layer_backward(l, count, step);
+void backward(const struct model *model, const struct parameters *parameters, const uint8_t *tokens, uint32_t count,
+              const struct adam_step *step) {
+    const struct pass pass = {model, weights_at(&model->shape, parameters->values), parameters, step, count};
+    matmul_nn(model->residual_gradient.first, model->logits.first, pass.weights.lm_head, count,
+              &model->products.backward.lm_head);
+    update_matrix(&pass, DENSE, model->lm_head_rows, pass.weights.lm_head, &model->logits, &model->residual);
+    for (uint32_t l = model->shape.n_layer; l-- > 0;) {
+        layer_backward(&pass, l);
     }
-    embedding_backward(tokens, count, step);
+    embedding_backward(&pass, tokens);
 }

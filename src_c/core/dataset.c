@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "core/crc32.h"
-#include "core/model.h"
 
 static bool are_code_points(const uint32_t *characters, uint32_t count) {
     uint32_t least = 0;
@@ -44,10 +43,10 @@ enum dataset_error dataset_open(const void *address, uint32_t capacity, struct d
     if (header->version != DATASET_VERSION) {
         return DATASET_OTHER_FORMAT;
     }
-    if (header->characters != VOCAB_SIZE - 1) {
+    if (header->characters < 1 || header->characters >= DATASET_MOST_VOCABULARY) {
         return DATASET_OTHER_ALPHABET;
     }
-    if (header->documents < 1 || header->documents > NUM_DOCS) {
+    if (header->documents < 1 || header->documents > DATASET_MOST_DOCUMENTS) {
         return header->documents < 1 ? DATASET_EMPTY : DATASET_TOO_LARGE;
     }
     if (header->size_bytes > capacity) {
@@ -63,6 +62,7 @@ enum dataset_error dataset_open(const void *address, uint32_t capacity, struct d
         return DATASET_WRONG_CHECKSUM;
     }
     dataset->documents = header->documents;
+    dataset->vocab_size = header->characters + 1;
     dataset->characters = (const uint32_t *)(header + 1);
     dataset->offsets = dataset->characters + header->characters;
     dataset->tokens = (const uint8_t *)address + tokens_at;

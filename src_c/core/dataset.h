@@ -7,6 +7,8 @@
 
 #define DATASET_MAGIC 0x5344474du // "MGDS"
 #define DATASET_VERSION 1u
+#define DATASET_MOST_DOCUMENTS 65535u // their numbers have 16 bits
+#define DATASET_MOST_VOCABULARY 256u  // a token is one byte
 
 struct dataset_header {
     uint32_t magic;
@@ -20,7 +22,8 @@ struct dataset_header {
 };
 
 struct dataset {
-    uint32_t documents; // 1 to NUM_DOCS
+    uint32_t documents; // 1 to DATASET_MOST_DOCUMENTS
+    uint32_t vocab_size; // its characters and BOS, 2 to DATASET_MOST_VOCABULARY
     const uint32_t *characters; // code points, ascending; a token is an index into them
     const uint32_t *offsets;    // document i is tokens[offsets[i]] .. tokens[offsets[i + 1] - 1]
     const uint8_t *tokens;
@@ -30,9 +33,9 @@ enum dataset_error {
     DATASET_OK,
     DATASET_MISSING,
     DATASET_OTHER_FORMAT,
-    DATASET_OTHER_ALPHABET, // another number of characters than this firmware was built for
+    DATASET_OTHER_ALPHABET, // no characters, or more than a byte can name besides BOS
     DATASET_EMPTY,          // no documents
-    DATASET_TOO_LARGE,      // more documents than NUM_DOCS
+    DATASET_TOO_LARGE,      // too many documents
     DATASET_CUT_SHORT,      // longer, by what it says, than can be read
     // It is damaged, or something else than the packer wrote it:
     DATASET_WRONG_SIZE, // its parts do not add up to it

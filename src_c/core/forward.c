@@ -1,79 +1,70 @@
 // SPDX-License-Identifier: MIT
 #include "core/model.h"
-#include "core/shapes.h"
 #include "kernels/kernels.h"
 #include "math/math32.h"
 
-static const struct matmul_shape qkv_shape = FORWARD_SHAPE(N_EMBD, N_QKV);
-static const struct matmul_shape output_shape = FORWARD_SHAPE(N_EMBD, N_EMBD);
-static const struct matmul_shape expand_shape = FORWARD_SHAPE(N_EMBD, N_HIDDEN);
-static const struct matmul_shape contract_shape = FORWARD_SHAPE(N_HIDDEN, N_EMBD);
-static const struct matmul_shape lm_head_shape = FORWARD_SHAPE(N_EMBD, VOCAB_SIZE);
-
-static const struct matmul_shape score_shape = {
-    .depth = HEAD_SIZE, .y_stride = BLOCK_SIZE, .x_stride = N_QKV, .w_stride = N_QKV};
-static const struct matmul_shape mix_shape = {
-    .columns = HEAD_SIZE, .y_stride = N_EMBD, .x_stride = BLOCK_SIZE, .w_stride = N_QKV};
-
-void embed(const uint8_t *tokens, uint32_t first, uint32_t count) {
-    const struct weights *weights = &arena.training.weights;
-    struct activations *activations = &arena.training.activations;
+void embed(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count) {
+    const uint32_t width = model->shape.n_embd;
+    float *residual = row(model->residual, first);
     for (uint32_t i = 0; i < count; ++i) {
-        vector_add(activations->residual[first + i], weights->token_embedding[tokens[i]],
-                   weights->position_embedding[first + i], N_EMBD);
+        vector_add(residual + i * width, weights->token_embedding + tokens[i] * width,
+                   weights->position_embedding + (first + i) * width, width);
     }
-    float *residual = activations->residual[first];
-    rmsnorm(residual, &activations->embedding_scale[first], residual, count, &embedding_norm);
+    rmsnorm(residual, model->embedding_scale + first, residual, count, &model->products.norm);
 }
 
-static void attend(struct layer_activations *layer, uint32_t first, uint32_t count) {
+static void attend(const struct model *model, const struct layer_activations *layer, uint32_t first, uint32_t count) {
+    const uint32_t width = model->shape.n_embd;
+    const uint32_t head_size = model->products.forward.mix.columns;
     const uint32_t last = first + count;
-    for (uint32_t head = 0; head < N_HEAD; ++head) {
-        const float *queries = &layer->qkv[0][head * HEAD_SIZE];
-        const float *keys = queries + N_EMBD;
-        const float *values = keys + N_EMBD;
-        float *scores = layer->attention[head][0];
-        causal_nt(scores, queries, keys, first, last, &score_shape);
+    struct rows attention = layer->attention;
+    for (uint32_t column = 0; column < width; column += head_size) {
+        const float *queries = layer->qkv.first + column;
+        const float *keys = queries + width;
+        const float *values = keys + width;
+        causal_nt(attention.first, queries, keys, first, last, &model->products.forward.scores);
         for (uint32_t t = first; t < last; ++t) {
-            softmax(layer->attention[head][t], t + 1, SCORE_SCALE, 1.0f);
+            softmax(row(attention, t), t + 1, model->score_scale, 1.0f);
         }
-        causal_nn(&layer->mixed[0][head * HEAD_SIZE], scores, values, first, last, &mix_shape);
+        causal_nn(layer->mixed.first + column, attention.first, values, first, last, &model->products.forward.mix);
+        attention.first = row(attention, model->shape.block_size);
     }
 }
 
-void forward(const uint8_t *tokens, uint32_t first, uint32_t count) {
-    const struct weights *weights = &arena.training.weights;
-    struct activations *activations = &arena.training.activations;
-    float *residual = activations->residual[first];
+void forward(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count) {
+    float *residual = row(model->residual, first);
 
-    embed(tokens, first, count);
-    for (uint32_t l = 0; l < N_LAYER; ++l) {
-        const struct layer_weights *w = &weights->layer[l];
-        struct layer_activations *layer = &activations->layer[l];
+    embed(model, weights, tokens, first, count);
+    for (uint32_t l = 0; l < model->shape.n_layer; ++l) {
+        const struct layer_weights w = layer_weights(&model->shape, weights, l);
+        const struct layer_activations layer = layer_activations(model, l);
+        float *attention_input = row(layer.attention_input, first);
+        float *mlp_input = row(layer.mlp_input, first);
+        float *hidden = row(layer.hidden, first);
 
-        rmsnorm(layer->attention_input[first], &layer->attention_scale[first], residual, count, &embedding_norm);
-        matmul_nt(layer->qkv[first], layer->attention_input[first], w->qkv[0], count, &qkv_shape);
-        attend(layer, first, count);
-        matmul_nt_add(residual, layer->mixed[first], w->output[0], count, &output_shape);
+        rmsnorm(attention_input, layer.attention_scale + first, residual, count, &model->products.norm);
+        matmul_nt(row(layer.qkv, first), attention_input, w.qkv, count, &model->products.forward.qkv);
+        attend(model, &layer, first, count);
+        matmul_nt_add(residual, row(layer.mixed, first), w.output, count, &model->products.forward.output);
 
-        rmsnorm(layer->mlp_input[first], &layer->mlp_scale[first], residual, count, &embedding_norm);
-        matmul_nt(layer->hidden[first], layer->mlp_input[first], w->expand[0], count, &expand_shape);
-        relu(layer->hidden[first], count * N_HIDDEN);
-        matmul_nt_add_sparse(residual, layer->hidden[first], w->contract[0], count, &contract_shape);
+        rmsnorm(mlp_input, layer.mlp_scale + first, residual, count, &model->products.norm);
+        matmul_nt(hidden, mlp_input, w.expand, count, &model->products.forward.expand);
+        relu(hidden, count * layer.hidden.width);
+        matmul_nt_add_sparse(residual, hidden, w.contract, count, &model->products.forward.contract);
     }
-    matmul_nt(activations->logits[first], residual, weights->lm_head[0], count, &lm_head_shape);
+    matmul_nt(row(model->logits, first), residual, weights->lm_head, count, &model->products.forward.lm_head);
 }
 
-float cross_entropy(const uint8_t *targets, uint32_t count, float gradient_scale) {
+float cross_entropy(const struct model *model, const uint8_t *targets, uint32_t count, float gradient_scale) {
     const float share = reciprocal32((float)count);
     const float weight = share * gradient_scale;
     const float to_probability = reciprocal32(weight);
     float total = 0.0f;
     for (uint32_t t = 0; t < count; ++t) {
-        float *row = arena.training.activations.logits[t];
-        softmax(row, VOCAB_SIZE, 1.0f, weight);
-        total -= log32(row[targets[t]] * to_probability);
-        row[targets[t]] -= weight;
+        float *logits = row(model->logits, t);
+        softmax(logits, model->shape.vocab_size, 1.0f, weight);
+        total -= log32(logits[targets[t]] * to_probability);
+        logits[targets[t]] -= weight;
     }
     return total * share;
 }

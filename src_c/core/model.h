@@ -1,113 +1,120 @@
 // SPDX-License-Identifier: MIT
-// The model's shapes and all of its memory. Every array is static; nothing is allocated.
+// A model: its shape, the sizes of its matrix products, and where its arrays lie. Nothing here owns memory.
 #ifndef MODEL_H
 #define MODEL_H
 
 #include <stdint.h>
 
-#include "generated/model_config.h"
+#include "core/plan.h"
+#include "core/shape.h"
+#include "kernels/kernels.h"
 
-#define HEAD_SIZE (N_EMBD / N_HEAD)
-#define N_HIDDEN (4 * N_EMBD)
-#define N_QKV (3 * N_EMBD)
-#define N_PARAMETERS ((uint32_t)(sizeof(struct weights) / sizeof(float)))
-#define BOS (VOCAB_SIZE - 1) // begins and ends every document
+// A matrix with a row for each position.
+struct rows {
+    float *first;
+    uint32_t width;
+};
 
-_Static_assert(N_EMBD % N_HEAD == 0, "heads share the embedding evenly");
-_Static_assert(VOCAB_SIZE >= 2 && VOCAB_SIZE <= 256, "a token is one byte");
-_Static_assert(NUM_DOCS >= 1 && NUM_DOCS <= 65535, "the shuffle holds 16-bit indices");
+static inline float *row(struct rows rows, uint32_t position) { return rows.first + position * rows.width; }
+
+// microgpt.py's state_dict in its order, in one piece: initialisation, checksum and files follow it. Row-major [out][in].
+struct weights {
+    const float *token_embedding;    // wte     [vocab_size][n_embd]
+    const float *position_embedding; // wpe     [block_size][n_embd]
+    const float *lm_head;            // lm_head [vocab_size][n_embd]
+    const float *layers;             // of each layer in turn, what struct layer_weights names
+};
 
 struct layer_weights {
-    float qkv[N_QKV][N_EMBD]; // microgpt.py's attn_wq, attn_wk, attn_wv, one after the other
-    float output[N_EMBD][N_EMBD];
-    float expand[N_HIDDEN][N_EMBD];
-    float contract[N_EMBD][N_HIDDEN];
+    const float *qkv;      // attn_wq, attn_wk, attn_wv [3 n_embd][n_embd]
+    const float *output;   // attn_wo                   [n_embd][n_embd]
+    const float *expand;   // mlp_fc1                   [4 n_embd][n_embd]
+    const float *contract; // mlp_fc2                   [n_embd][4 n_embd]
 };
 
-// microgpt.py's state_dict, in its order: initialisation, checksum and files follow it.
-struct weights {
-    float token_embedding[VOCAB_SIZE][N_EMBD];
-    float position_embedding[BLOCK_SIZE][N_EMBD];
-    float lm_head[VOCAB_SIZE][N_EMBD];
-    struct layer_weights layer[N_LAYER];
-};
-_Static_assert(sizeof(struct weights) ==
-                   sizeof(float) * ((2 * VOCAB_SIZE + BLOCK_SIZE) * N_EMBD + N_LAYER * 12 * N_EMBD * N_EMBD),
-               "weights lie without gaps");
-
-// What the backward pass needs of one layer; index 0 of every array is the position.
+// What the backward pass needs of one layer.
 struct layer_activations {
-    float attention_input[BLOCK_SIZE][N_EMBD];
-    float attention_scale[BLOCK_SIZE];
-    float qkv[BLOCK_SIZE][N_QKV]; // keys and values of earlier positions stay here while a name is generated
-    float attention[N_HEAD][BLOCK_SIZE][BLOCK_SIZE];
-    float mixed[BLOCK_SIZE][N_EMBD];
-    float mlp_input[BLOCK_SIZE][N_EMBD];
-    float mlp_scale[BLOCK_SIZE];
-    float hidden[BLOCK_SIZE][N_HIDDEN];
+    struct rows attention_input; // n_embd wide
+    float *attention_scale;
+    struct rows qkv;       // queries, keys and values, n_embd each; those of earlier positions stay while a name is generated
+    struct rows attention; // block_size wide: a triangle for each head, block_size rows further each
+    struct rows mixed;     // n_embd wide
+    struct rows mlp_input; // n_embd wide
+    float *mlp_scale;
+    struct rows hidden; // 4 n_embd wide
 };
 
-#define GRADIENT_ROW_FLOATS (12 * N_EMBD) // whole weight rows: 12 of N_EMBD, or 3 of N_HIDDEN
-
-// The forward pass, and what the backward pass puts in the place of what it has used up.
-struct activations {
-    float embedding_scale[BLOCK_SIZE];
-    struct layer_activations layer[N_LAYER];
-    union {
-        float residual[BLOCK_SIZE][N_EMBD];
-        float score_gradients[BLOCK_SIZE][BLOCK_SIZE]; // of one head
-        float gradient_rows[GRADIENT_ROW_FLOATS];      // of the weights that are being updated
-    };
-    union {
-        float logits[BLOCK_SIZE][VOCAB_SIZE]; // then probabilities, then their gradient, in place
-        float branch_gradient[BLOCK_SIZE][N_EMBD];
-    };
+// Sizes of the products of both passes, named for what they compute; w is [out][in].
+struct products {
+    struct rmsnorm_shape norm;
+    struct {
+        struct matmul_shape qkv, output, expand, contract, lm_head; // y = x w^T
+        struct matmul_shape scores, mix;
+    } forward;
+    struct {
+        struct matmul_shape qkv, output, expand, contract, lm_head; // dx = dy w
+        struct matmul_shape scores, values, queries;
+    } backward;
 };
 
-// Gradients of activations. No array holds the weights' gradient.
-struct gradients {
-    float residual[BLOCK_SIZE][N_EMBD];
-    union { // scratch for lm_head's rows, then of the MLP, then of attention
-        float gradient_rows[GRADIENT_ROW_FLOATS];
-        float hidden[BLOCK_SIZE][N_HIDDEN];
-        struct {
-            float qkv[BLOCK_SIZE][N_QKV];
-            float mixed[BLOCK_SIZE][N_EMBD];
-        } attention;
-    };
+struct model {
+    struct model_shape shape;
+    uint32_t parameters;
+    float score_scale; // 1 / sqrt(head size)
+    struct products products;
+
+    struct layer_activations first_layer; // where the activations of layer 0 lie; those of the others follow
+    struct rows residual;                 // n_embd wide
+    float *embedding_scale;
+    struct rows logits; // vocab_size wide: then probabilities, then their gradient, in place
+    uint8_t *tokens;    // block_size + 1
+
+    // Gradients of activations, and of a few rows of weights at a time; no array holds the gradient of all weights.
+    struct rows residual_gradient;
+    struct rows branch_gradient;
+    struct rows hidden_gradient;
+    struct rows qkv_gradient;
+    struct rows mixed_gradient;
+    struct rows score_gradients; // of one head, block_size wide
+    float *gradient_rows;        // GRADIENT_ROWS * n_embd
+    float *lm_head_rows;         // as many
 };
 
-struct training_memory {
-    struct weights weights;
-    struct weights first_moment;
-    struct weights second_moment;
-    struct activations activations;
-    struct gradients gradients;
-};
+// Weights of this shape that lie from `first` on.
+struct weights weights_at(const struct model_shape *shape, const float *first);
 
-// One arena, two lives: the shuffle ends before the weights begin.
-union arena {
-    uint16_t shuffle[NUM_DOCS];
-    struct training_memory training;
-};
-extern union arena arena;
+struct layer_weights layer_weights(const struct model_shape *shape, const struct weights *weights, uint32_t layer);
+
+struct layer_activations layer_activations(const struct model *model, uint32_t layer);
+
+// Where array `id` lies.
+void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id);
+
+// A model of this shape on arrays that have their places.
+void model_place(struct model *model, const struct model_shape *shape, const struct plan *plan, const struct banks *banks);
 
 // Logits of positions first .. first + count - 1 for these tokens, given the keys and values of earlier positions.
-// tokens: one for each position, tokens[0] is that of position first; first + count <= BLOCK_SIZE.
+// tokens: one for each position, tokens[0] is that of position first; first + count <= block_size.
 // Leaves activations for backward(). microgpt.py: gpt().
-void forward(const uint8_t *tokens, uint32_t first, uint32_t count);
+void forward(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count);
+
+// The first step of forward(): the residual stream of positions first .. first + count - 1 before the first layer.
+void embed(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count);
 
 // Turns the logits of positions 0 .. count - 1 into gradient_scale times the gradient of their mean cross-entropy, and
 // returns that mean, in nats.
-float cross_entropy(const uint8_t *targets, uint32_t count, float gradient_scale);
+float cross_entropy(const struct model *model, const uint8_t *targets, uint32_t count, float gradient_scale);
 
-// The first step of forward(): the residual stream of positions first .. first + count - 1 before the first layer.
-void embed(const uint8_t *tokens, uint32_t first, uint32_t count);
-
-struct adam_step;
+// The parameters with their moments, each array in the order of struct weights.
+struct parameters {
+    float *values;
+    float *first_moments;
+    float *second_moments;
+};
 
 // Backward pass after forward(tokens, 0, count) and cross_entropy(); each weight takes its Adam step as soon as its gradient
 // is complete, with nothing reading the old value afterwards.
-void backward(const uint8_t *tokens, uint32_t count, const struct adam_step *step);
+void backward(const struct model *model, const struct parameters *parameters, const uint8_t *tokens, uint32_t count,
+              const struct adam_step *step);
 
 #endif

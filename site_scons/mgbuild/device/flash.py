@@ -20,10 +20,11 @@ from serial import rfc2217
 from mgbuild.device import ports
 from mgbuild.errors import UserError
 from mgbuild.firmware.image import CHIP, MEGABYTE
-from mgbuild.plan import dataset
+from mgbuild.plan import dataset, settings_table
+from mgbuild.plan.settings_table import Table
 
 FIRMWARE_OFFSET, FIRMWARE_SEARCHED = 0x1000, 0x10000  # bytes; the ROM fixes the first
-REQUIREMENTS_MAGIC = b"MGDSNEED"
+LAYOUT_MAGIC = b"MGLAYOUT"  # of struct board_layout in src_c/board/esp32/dataset.c
 ROM_BAUD = 115200  # the loader's, before it is told another
 CONNECT_ATTEMPTS = 7
 BARE_SOCKET = "socket:"  # no baud rate paces what it carries, and a receiver's buffer runs over: short packets alone
@@ -51,13 +52,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Requirements:
-    """What the firmware on a board reads: struct dataset_requirements in src_c/board/esp32/dataset.c."""
+class Installed:
+    """What the firmware on a board says of itself."""
 
-    vocab_size: int  # the characters and BOS: just as many
-    num_docs: int  # at most
     offset: int  # of the data set in flash
     flash_bytes: int  # that the firmware was made for
+    banks: tuple[int, ...]  # bytes of memory for the model
+    options: Table  # that it starts with
 
 
 def command(parts: Sequence[Part], port: str, baud: int) -> str:
@@ -81,31 +82,44 @@ def write(parts: Sequence[Part], port: str, baud: int, flash_bytes: int) -> None
         _start(board)
 
 
-def write_dataset(path: Path, port: str, baud: int) -> None:
-    """Write a packed data set alone; raises UserError as `write`, or if the firmware on the board cannot read it."""
+def write_dataset(path: Path, port: str, baud: int, library: Path) -> None:
+    """Write a packed data set alone; raises UserError as `write`, or if the firmware on the board cannot learn it.
+
+    library: libmicrogpt.so, which plans the memory as the firmware will.
+    """
     header = dataset.read_header(path.read_bytes())
     with _connected(port, baud) as board:
-        needs = requirements(board.read(FIRMWARE_OFFSET, FIRMWARE_SEARCHED))
-        if needs is None:
+        firmware = installed(board.read(FIRMWARE_OFFSET, FIRMWARE_SEARCHED))
+        if firmware is None:
             raise UserError(f"there is no firmware of this project on the board at {port}; write both: scons flash")
-        if header.num_chars + 1 != needs.vocab_size or header.num_docs > needs.num_docs:
-            raise UserError(
-                f"the data set has {header.num_chars} characters and {header.num_docs:,} documents; the firmware on "
-                f"the board was built for {needs.vocab_size - 1} characters and at most {needs.num_docs:,} documents; "
-                "build and write both: scons flash dataset=..."
-            )
-        part = Part("data set", needs.offset, path)
+        check_fit(firmware, header, library)
+        part = Part("data set", firmware.offset, path)
         print(f"the same by hand: {command([part], port, baud)}", flush=True)
-        board.write({part: _contents(part)}, needs.flash_bytes)
+        board.write({part: _contents(part)}, firmware.flash_bytes)
         _start(board)
 
 
-def requirements(image: bytes) -> Requirements | None:
-    """What the firmware in an image reads, or None when there is no firmware of this project in it."""
-    at = image.find(REQUIREMENTS_MAGIC)
-    if at < 0:
+def installed(image: bytes) -> Installed | None:
+    """What the firmware in an image says of itself, or None when there is no firmware of this project in it."""
+    at, options = image.find(LAYOUT_MAGIC), settings_table.find(image)
+    if at < 0 or options is None:
         return None
-    return Requirements(*struct.unpack_from("<4I", image, at + len(REQUIREMENTS_MAGIC)))
+    offset, flash_bytes, *banks = struct.unpack_from("<4I", image, at + len(LAYOUT_MAGIC))
+    return Installed(offset, flash_bytes, tuple(banks), options)
+
+
+def check_fit(firmware: Installed, header: dataset.Header, library: Path) -> None:
+    """Raise UserError, with what would fit, unless a firmware has room for its model on this text."""
+    from microgpt import plan  # here, so that what needs no plan needs no library
+
+    sizes = {name: getattr(firmware.options, name) for name in ("n_embd", "n_head", "n_layer", "block_size", "steps")}
+    found = plan(firmware.banks, path=library, vocab_size=header.num_chars + 1, documents=header.num_docs, **sizes)
+    if not found.fits:
+        options = " ".join(f"{name}={value}" for name, value in sizes.items())
+        raise UserError(
+            f"this text does not fit the firmware on the board, which starts with {options}: {found.sentence}; "
+            "build and write both: scons flash dataset=..."
+        )
 
 
 def erase(port: str, baud: int) -> None:

@@ -1,6 +1,5 @@
 """`scons bench`: instructions and modelled cycles on the emulated core, time on this machine, beside the references."""
 
-import ctypes
 import json
 import random
 import time
@@ -13,13 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from mgbuild.emulated import profile
-from mgbuild.errors import UserError
 from mgbuild.plan import build_folder, configure, dataset
 from mgbuild.plan.options import Settings
 from mgbuild.plan.shape import Shape
 
 HEADLINE = ("matmul_nt", "matmul_nn")  # dense forward and input-gradient products
-TRAINER_BYTES = 200_000  # more than struct trainer takes: 2 for each of 65,535 documents at most, and a generator
 SCALAR_STEPS = 4
 WIDTH = 80  # columns of the tables
 
@@ -100,8 +97,16 @@ def _best(run: Callable[[], int], repeats: int) -> float:
     return best * 1e6
 
 
+def model(settings: Settings) -> dict[str, Any]:
+    """The options that microgpt.Learner takes."""
+    names = ("n_embd", "n_head", "n_layer", "block_size", "seed", "steps", "lr")
+    return {name: getattr(settings, name) for name in names}
+
+
 def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str, float]:
     """Time of a step of the native library, of NumPy and of the scalar reference, measured one after the other."""
+    from microgpt import Learner, Text
+
     from python_ref import autograd, numpy_gpt
     from python_ref import model as reference
     from python_ref.corpus import documents
@@ -109,27 +114,12 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
 
     assert settings.seed is not None, "options.check_seed lets only the chip draw it"
     seed = settings.seed
-    native = ctypes.CDLL(str(library.resolve()))
-    native.trainer_begin.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32]
-    native.trainer_step.argtypes = [ctypes.c_void_p]
-    native.trainer_step.restype = ctypes.c_float
-    packed = ctypes.create_string_buffer(image.read_bytes())  # and a zero byte behind it
-    opened = ctypes.create_string_buffer(64)
-    if native.dataset_open(packed, len(packed) - 1, opened) != 0:
-        raise UserError(f"{library} was not built for {image}; build both again")
-    trainer = ctypes.create_string_buffer(TRAINER_BYTES)
-    address = ctypes.addressof(trainer)
-    key = configure.seed_words(seed)
 
-    def train() -> int:
-        for _ in range(settings.steps):
-            native.trainer_step(address)
-        return settings.steps
+    def native() -> float:
+        learner = Learner(Text(image.read_bytes()), path=library.resolve(), **model(settings))
+        return _best(lambda: len(learner.train()), 1)
 
-    best = float("inf")
-    for _ in range(20):
-        native.trainer_begin(trainer, opened, (ctypes.c_uint32 * len(key))(*key), len(key))
-        best = min(best, _best(train, 1))
+    best = min(native() for _ in range(20))
     names = documents(text)
     sizes, _ = configure.model(configure.sizes(settings), image)
     shape = reference.Shape(sizes.vocab_size, sizes.n_layer, sizes.n_embd, sizes.n_head, sizes.block_size)

@@ -20,13 +20,13 @@ from mgbuild.firmware.elf import opened, symbols
 PHASES = {
     "app_main": "console",
     "dataset_open": "start",
-    "trainer_begin": "start",
-    "trainer_step": "rest",
+    "learner_begin": "start",
+    "learner_step": "rest",
     "forward": "forward",
     "cross_entropy": "forward",
     "backward": "backward",
     "adam_update": "Adam",
-    "trainer_sample": "generation",  # with everything it calls
+    "learner_complete": "generation",  # with everything it calls
 }
 TRAINING = ("forward", "backward", "Adam", "rest")
 TIMEOUT = 1800  # seconds; the plain kernels take some minutes on a busy machine
@@ -54,7 +54,7 @@ class Profile:
     @property
     def steps(self) -> int:
         """Training steps taken."""
-        return self.calls["trainer_step"]
+        return self.calls["learner_step"]
 
     @property
     def tokens(self) -> int:
@@ -86,7 +86,7 @@ def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = ()
     present = [name for name in kernels if name in starts]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "pairs")
-        arguments = [f"out={output}", f"keep={phases.index('trainer_sample')}"]
+        arguments = [f"out={output}", f"keep={phases.index('learner_complete')}"]
         arguments += [f"phase={starts[name]:x}" for name in phases]
         arguments += [f"kernel={starts[name]:x}" for name in present]
         flags = ["-plugin", ",".join([str(plugin.resolve()), *arguments])]

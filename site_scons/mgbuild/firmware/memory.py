@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
+from microgpt.plan import Error, plan
 
 from mgbuild.errors import UserError, suggestion
 from mgbuild.firmware import image
 from mgbuild.firmware.elf import absolute_symbols, opened, symbols
 
 FLASH = "flash"
+MODEL_ONLY = "sram1"  # no section may be there
+MODEL_BANKS = {"dram": "dram_model_bytes", "sram1": "sram1_capacity"}  # symbols of linker/esp32.ld: bytes for a model
 SHOWN_SYMBOLS = 12
 
 # Where the ROM loader may put a segment: it checks nothing, and elsewhere would overwrite its own variables,
@@ -71,12 +74,13 @@ class Report:
 
     elf: Path
     regions: tuple[Region, ...]
-    static_ram: int  # data, constants, bss and stacks
+    static_ram: int  # data, constants, bss, stacks, and what the plan takes for the model
     static_ram_budget: int
     code: int  # instructions and their literals, in RAM too
     symbols: tuple[Symbol, ...]  # largest first
     broken_rules: tuple[str, ...]
-    purposes: tuple[tuple[str, int], ...] = ()  # of static RAM, if the ELF describes its types
+    purposes: tuple[tuple[str, int], ...] = ()  # of static RAM: they add up to it
+    plan: dict[str, Any] = field(default_factory=dict)  # of the model, see _plan()
     stack: dict[str, Any] = field(default_factory=dict)  # what stack.size() found out
     made_from: dict[str, Any] = field(default_factory=dict)  # configure.with_text()
     flash: dict[str, int] = field(default_factory=dict)  # image.FlashLayout, and the bytes of the two parts in it
@@ -127,22 +131,25 @@ def analyse(
     budget: Path,
     made_from: Mapping[str, Any] | None = None,
     stack: Path | None = None,
+    library: Path | None = None,
 ) -> Report:
-    """Measure a firmware, its image and its data set against the budgets in a TOML file.
+    """Measure a firmware, its image, its data set and the plan for its model against the budgets in a TOML file.
 
     made_from: configure.with_text(). The budgets bind the default firmware; one with changed options may fill the
-    memories. stack: what stack.size() has written about this firmware. Raises UserError when a file cannot be read or
-    the ELF was not linked with linker/esp32.ld.
+    memories. stack: what stack.size() has written about this firmware. library: libmicrogpt.so, which makes the plan;
+    without it there is no model. Raises UserError when a file cannot be read or the ELF was not linked with
+    linker/esp32.ld.
     """
     memories = _memories(elf)
     limits, static_ram_budget = _read_budget(budget, [memory.name for memory in memories] + [FLASH])
     made_from = dict(made_from or {})
     if made_from.get("changed"):
         limits = {}
-        static_ram_budget = next(memory.capacity for memory in memories if memory.name == "dram")
+        static_ram_budget = sum(memory.capacity for memory in memories if memory.name in MODEL_BANKS)
     sections, labels = _contents(elf)
+    plan = _plan(elf, made_from, library) if library else {}
     broken_rules = [
-        *_outside_memories(sections, memories),
+        *_outside_memories(sections, [memory for memory in memories if memory.name != MODEL_ONLY]),
         *_not_loadable(sections),
         *_data_on_instruction_bus(sections, labels),
         *_functions_without_size(labels),
@@ -156,20 +163,25 @@ def analyse(
     for memory in memories:
         inside = [section for section in sections if section in memory]
         used = max((section.end - memory.origin for section in inside), default=0)
+        used += plan["extents"].get(memory.name, 0) if plan else 0
         regions.append(Region(memory.name, used, memory.capacity, limits.get(memory.name, memory.capacity)))
         for section in inside:
             symbols += _contributors(section, labels, memory.name)
+    if plan:
+        symbols += [Symbol(name, plan["place"][name], size) for name, size in plan["purposes"].items() if size]
     capacity = layout.capacity - layout.firmware
     regions.append(Region(FLASH, sum(parts.values()), capacity, limits.get(FLASH, capacity)))
+    purposes = _purposes(sections, plan)
     return Report(
         elf=elf,
         regions=tuple(regions),
-        static_ram=sum(section.size for section in sections if not section.executable),
+        static_ram=sum(size for _, size in purposes),
         static_ram_budget=static_ram_budget,
         code=sum(section.size for section in sections if section.executable),
         symbols=tuple(sorted(symbols, key=lambda symbol: (-symbol.bytes, symbol.name))),
         broken_rules=tuple(broken_rules),
-        purposes=_purposes(elf, sections),
+        purposes=purposes,
+        plan=plan,
         stack=json.loads(stack.read_text(encoding="utf-8")) if stack else {},
         made_from=made_from,
         flash={**vars(layout), **{f"{name.replace(' ', '_')}_bytes": size for name, size in parts.items()}},
@@ -179,9 +191,14 @@ def analyse(
 def problems(report: Report) -> list[str]:
     """One paragraph for each broken rule, overfull memory and exceeded budget, saying what to do."""
     found = list(report.broken_rules)
+    if report.plan.get("missing"):
+        free = " and ".join(f"{size:,} in {name}" for name, size in report.plan["banks"].items())
+        found.append(f"the model is {report.plan['missing']:,} bytes too large: {free} are free; {_smaller(report)}")
     overfull = [region.name for region in report.regions if region.used > region.capacity]
     for region in report.regions:
         culprits = _culprits(report, region.name)
+        if region.name in overfull and report.plan.get("missing") and region.name in MODEL_BANKS:
+            continue
         if region.name in overfull:
             found.append(
                 f"{region.name} holds {region.capacity:,} bytes and {region.used:,} are used, "
@@ -189,7 +206,7 @@ def problems(report: Report) -> list[str]:
             )
         elif region.used > region.budget:
             found.append(_over_budget(region.name, region.name, region.used, region.budget, culprits))
-    if report.static_ram > report.static_ram_budget and "dram" not in overfull:
+    if report.static_ram > report.static_ram_budget and not overfull:
         culprits = _culprits(report, "static_ram")
         found.append(_over_budget("static RAM", "static_ram", report.static_ram, report.static_ram_budget, culprits))
     return found
@@ -207,7 +224,12 @@ def text(report: Report, before: Report | None = None) -> str:
     lines += _budgets(report)
     if report.purposes:
         lines.append("static RAM by purpose")
-        lines += [f"  {'dram':<10}{size:>13,}  {name}" for name, size in report.purposes]
+        lines += [f"  {'':<10}{size:>13,}  {name}" for name, size in report.purposes]
+    if report.plan:
+        left = {name: size - report.plan["extents"][name] for name, size in report.plan["banks"].items()}
+        shares = " and ".join(f"{size:,} in {name}" for name, size in left.items())
+        room = sum(report.plan["banks"].values())
+        lines.append(f"left for larger models: {max(0, sum(left.values())):,} of {room:,}, {shares}")
     lines.append("largest")
     for symbol in report.symbols[:SHOWN_SYMBOLS]:
         lines.append(f"  {symbol.region:<10}{symbol.bytes:>13,}  {symbol.name}")
@@ -230,6 +252,7 @@ def as_json(report: Report) -> str:
         "static_ram_budget": report.static_ram_budget,
         "code": report.code,
         "purposes": dict(report.purposes),
+        "plan": report.plan,
         "flash": report.flash,
         "stack": report.stack,
         "symbols": [vars(symbol) for symbol in report.symbols],
@@ -250,6 +273,7 @@ def read(path: Path) -> Report:
             symbols=tuple(Symbol(**symbol) for symbol in document["symbols"]),
             broken_rules=tuple(document["broken_rules"]),
             purposes=tuple(document["purposes"].items()),
+            plan=dict(document["plan"]),
             flash=dict(document["flash"]),
             stack=dict(document["stack"]),
             made_from=dict(document["made_from"]),
@@ -295,52 +319,57 @@ def judge(report: Report, what_fits: Callable[[Report], str] | None = None) -> N
     found = problems(report)
     if found:
         lines = [f"- {problem}" for problem in found]
-        dram = next(region for region in report.regions if region.name == "dram")
-        if what_fits and dram.used > dram.capacity:
+        if what_fits and report.plan.get("missing"):
             lines.append(what_fits(report))
         raise BudgetExceeded("\n".join([f"{report.elf} is refused", *lines]))
 
 
-# What lies in a member of struct training_memory (core/model.h), and in a section.
-PURPOSES = {
-    "weights": "weights",
-    "first_moment": "Adam's first moments",
-    "second_moment": "Adam's second moments",
-    "activations": "activations",
-    "gradients": "gradients and scratch",
-}
-
-
-def _purposes(elf: Path, sections: Iterable[_Section]) -> tuple[tuple[str, int], ...]:
+def _purposes(sections: Iterable[_Section], plan: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     """Static RAM by what it is for: they add up to it."""
-    data = {section.name: section.size for section in sections if not section.executable}
-    members = dict(_training_memory(elf))
-    if not members:
-        return ()
-    found = [("stack", data.get(".stack", 0)), ("constants", data.get(".rodata", 0))]
-    found += [(PURPOSES.get(name, name), size) for name, size in members.items()]
-    found.append(("other variables", data.get(".bss", 0) + data.get(".data", 0) - sum(members.values())))
-    return tuple(found)
+    data = Counter({section.name: section.size for section in sections if not section.executable})
+    found = [("stack", data.pop(".stack", 0)), ("constants", data.pop(".rodata", 0))]
+    found += [(name, size) for name, size in plan.get("purposes", {}).items() if size]
+    gaps = sum(plan.get("extents", {}).values()) - sum(plan.get("purposes", {}).values())
+    found += [("gaps between the model's arrays", gaps)] if gaps else []
+    found.append(("other variables", data.total()))
+    return tuple((name, size) for name, size in found if size)
 
 
-def _training_memory(elf: Path) -> list[tuple[str, int]]:
-    """Members of struct training_memory with their sizes, from the ELF's description of types; none without one."""
-    with opened(elf) as document:
-        if not document.has_dwarf_info():
-            return []
-        for unit in document.get_dwarf_info().iter_CUs():
-            for entry in unit.iter_DIEs():
-                name = entry.attributes.get("DW_AT_name")
-                if entry.tag != "DW_TAG_structure_type" or not name or name.value != b"training_memory":
-                    continue
-                if "DW_AT_byte_size" not in entry.attributes:
-                    continue
-                fields = [child for child in entry.iter_children() if child.tag == "DW_TAG_member"]
-                starts = [child.attributes["DW_AT_data_member_location"].value for child in fields]
-                ends = [*starts[1:], entry.attributes["DW_AT_byte_size"].value]
-                names = [child.attributes["DW_AT_name"].value.decode() for child in fields]
-                return [(name, end - start) for name, start, end in zip(names, starts, ends, strict=True)]
-    return []
+def _plan(elf: Path, made_from: Mapping[str, Any], library: Path) -> dict[str, Any]:
+    """What the firmware's own plan says for its default options and its text.
+
+    banks: bytes that the firmware leaves for a model; extents: those of each that the model takes; purposes: bytes by
+    what they are for; place: the bank of each; missing, smaller, sentence: see microgpt.Plan. Raises UserError when
+    the options make no model.
+    """
+    banks = model_banks(elf)
+    try:
+        found = plan(list(banks.values()), path=library, **request(made_from))
+    except Error as error:
+        raise UserError(str(error)) from None
+    names = list(banks)
+    return {
+        "banks": banks,
+        "extents": dict(zip(names, found.extents, strict=True)),
+        "purposes": found.purposes,
+        "place": {name: names[bank] for name, bank in found.banks_of_purposes.items()},
+        "missing": found.missing,
+        "smaller": found.smaller,
+        "sentence": found.sentence,
+    }
+
+
+def model_banks(elf: Path) -> dict[str, int]:
+    """Bytes of each memory that a firmware leaves for the model, in the order in which it fills them."""
+    symbols = absolute_symbols(elf)
+    return {memory: symbols[symbol] for memory, symbol in MODEL_BANKS.items()}
+
+
+def request(made_from: Mapping[str, Any]) -> dict[str, int]:
+    """What microgpt.plan() asks for, from the record of what a firmware is made of."""
+    options, text = made_from["options"], made_from["text"]
+    asked = {name: options[name] for name in ("n_embd", "n_head", "n_layer", "block_size", "steps")}
+    return {**asked, "vocab_size": text["vocab_size"], "documents": text["documents"]}
 
 
 def _over_budget(what: str, key: str, used: int, budget: int, culprits: str) -> str:
@@ -357,8 +386,7 @@ def _columns(used: int, capacity: int) -> tuple[str, str, str, str]:
 def _budgets(report: Report) -> list[str]:
     """Lines on the budgets that this firmware has below the chip's own limits; none where it may fill the memories."""
     bound = [(region.name, region.used, region.budget) for region in report.regions if region.budget < region.capacity]
-    dram = next(region for region in report.regions if region.name == "dram")
-    if report.static_ram_budget < dram.capacity:
+    if report.static_ram_budget < sum(region.capacity for region in report.regions if region.name in MODEL_BANKS):
         bound.insert(0, ("static RAM", report.static_ram, report.static_ram_budget))
     lines = [
         f"  {name:<10}{used:>13,}  of {budget:,}, {abs(budget - used):,} {'left' if used <= budget else 'over'}"

@@ -35,6 +35,7 @@ class Bank:
 
 
 KINDS = {
+    "model": "the model",
     "ours": "variables, constants and stack of this program",
     "code": "its code",
     "free": "free",
@@ -47,10 +48,15 @@ def banks(report: "Report") -> tuple[Bank, ...]:
     """What lies in each bank of RAM; they add up to the chip's 520 KB."""
     used = {region.name: region.used for region in report.regions}
     capacity = {region.name: region.capacity for region in report.regions}
-    ours = [Piece(name, size, "ours") for name, size in report.purposes if size]
-    padding = used["dram"] - sum(piece.bytes for piece in ours)
-    if padding > 0:
-        ours.append(Piece("padding" if report.purposes else "variables and stack", padding, "ours"))
+    of_model = {name: bank for name, bank in report.plan.get("place", {}).items()}
+    inside: dict[str, list[Piece]] = {"dram": [], "sram1": []}
+    for name, size in report.purposes:
+        inside[of_model.get(name, "dram")].append(Piece(name, size, "model" if name in of_model else "ours"))
+    for bank, pieces in inside.items():
+        rest = used.get(bank, 0) - sum(piece.bytes for piece in pieces)
+        if rest > 0:
+            pieces.append(Piece("padding" if report.purposes else "variables and stack", rest, "ours"))
+    reserved = 128 * KB - capacity["sram1"]
     return (
         Bank(
             "SRAM0",
@@ -63,18 +69,18 @@ def banks(report: "Report") -> tuple[Bank, ...]:
         ),
         Bank(
             "SRAM2",
-            "200 KB for data",
+            "200 KB for data; what the program leaves is memory for the model",
             (
                 Piece("variables of the ROM, and its Bluetooth part", 200 * KB - capacity["dram"], "reserved"),
-                *_filling(ours, capacity["dram"], "free for data"),
+                *_filling(inside["dram"], capacity["dram"], "free for larger models"),
             ),
         ),
         Bank(
             "SRAM1",
-            "128 KB for data; this program leaves it alone",
+            "128 KB for data; memory for the model once the program runs",
             (
-                Piece("variables and stacks of the ROM, for both cores", 0x7E30, "reserved"),
-                Piece("free", 128 * KB - 0x7E30, "free"),
+                Piece("variables of the ROM", reserved, "reserved"),
+                *_filling(inside["sram1"], capacity["sram1"], "free for larger models"),
             ),
         ),
     )
@@ -142,14 +148,15 @@ def page(report: "Report", problems: Sequence[str]) -> str:
 
 
 STYLE = """
-:root { color-scheme: light dark; --ours: #2f6fdb; --code: #2e9e5b; --free: #d7dce3; --reserved: #8a929e;
-  --excess: #d32f2f; }
+:root { color-scheme: light dark; --model: #7b4fd0; --ours: #2f6fdb; --code: #2e9e5b; --free: #d7dce3;
+  --reserved: #8a929e; --excess: #d32f2f; }
 @media (prefers-color-scheme: dark) { :root { --free: #3a404a; --reserved: #6b7280; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin: 2rem 0 0; } h2 + p { margin-top: 0; }
 .bar { display: flex; height: 3rem; border-radius: 4px; overflow: hidden; }
 .bar div { min-width: 0; overflow: hidden; white-space: nowrap; font-size: .75rem; padding-top: .9rem;
   text-align: center; border-right: 1px solid Canvas; box-sizing: border-box; }
+.model { background: var(--model); color: #fff; }
 .ours { background: var(--ours); color: #fff; } .code { background: var(--code); color: #fff; }
 .free { background: var(--free); } .reserved { background: var(--reserved); color: #fff; }
 .excess { background: var(--excess); color: #fff; }

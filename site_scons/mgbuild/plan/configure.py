@@ -1,5 +1,5 @@
-"""What a program is made from: two generated headers, one with what fixes the arrays and one with what only steers a
-run, and the same as a record that goes with what was built or measured."""
+"""What a program is made from: the generated headers, and the same as a record that goes with what was built or
+measured."""
 
 import os
 import subprocess
@@ -15,17 +15,6 @@ from mgbuild.plan.shape import Shape
 IN_FIRMWARE = tuple(
     option for option in OPTIONS if option.group in (MODEL, RUN) or option.name in ("kernels", "cores", "baud")
 )
-
-
-def seed_words(seed: int) -> list[int]:
-    """The 32-bit words of abs(seed), lowest first: what Python's random.seed(seed) hands to init_by_array."""
-    words = []
-    rest = abs(seed)
-    while True:
-        words.append(rest & 0xFFFFFFFF)
-        rest >>= 32
-        if not rest:
-            return words
 
 
 def sizes(settings: Settings) -> dict[str, int]:
@@ -74,38 +63,9 @@ def _as_json(value: Any) -> Any:
     return value.name if isinstance(value, Path) else "hw" if value is None else value
 
 
-def model_config(shape: Shape, num_docs: int) -> str:
-    """Text of model_config.h."""
-    return _header(
-        {
-            "N_EMBD": shape.n_embd,
-            "N_HEAD": shape.n_head,
-            "N_LAYER": shape.n_layer,
-            "BLOCK_SIZE": shape.block_size,
-            "VOCAB_SIZE": shape.vocab_size,
-            "NUM_DOCS": num_docs,
-            "SCORE_SCALE": f"{(shape.n_embd // shape.n_head) ** -0.5!r}f",
-        }
-    )
-
-
 def run_config(settings: Settings) -> str:
     """Text of run_config.h."""
-    from_chip = settings.seed is None
-    words = seed_words(settings.seed or 0)
-    return _header(
-        {
-            "STEPS": settings.steps,
-            "LEARNING_RATE": f"{settings.lr!r}f",
-            "TEMPERATURE": f"{settings.temperature!r}f",
-            "SAMPLES": settings.samples,
-            "LOG_EVERY": settings.log_every,
-            "SEED_KEY": "{" + ", ".join(f"{word}u" for word in words) + "}",
-            "SEED_KEY_WORDS": len(words),
-            "SEED_FROM_CHIP": int(from_chip),
-            "CONSOLE_BAUD": settings.baud,
-        }
-    )
+    return _header({"CONSOLE_BAUD": settings.baud})
 
 
 def version(folder: Path) -> str:

@@ -65,17 +65,23 @@ def pack(path: Path, remark: Callable[[str], object] = lambda sentence: None) ->
 
     `remark` is told what else a user should know.
     """
-    documents = read_documents(path, remark)
+    return pack_documents(read_documents(path, remark), f"data set {path}")
+
+
+def pack_documents(documents: list[str], name: str) -> bytes:
+    """Image of documents; raises UserError, by that name, when there are none or more than the firmware can hold."""
     characters = sorted(set("".join(documents)))
+    if not documents:
+        raise UserError(f"{name} is empty; give a text with one document a line")
     if len(characters) > MAX_CHARACTERS:
         raise UserError(
-            f"data set {path} has {len(characters)} distinct characters and a token can name "
+            f"{name} has {len(characters)} distinct characters and a token can name "
             f"{MAX_CHARACTERS}; replace rare ones, for example capitals, accents or emoji"
         )
     if len(documents) > MAX_DOCUMENTS:
         raise UserError(
-            f"data set {path} has {len(documents)} documents and the shuffle on the chip can hold "
-            f"{MAX_DOCUMENTS}; keep a part, for example head -n {MAX_DOCUMENTS} {path} > part.txt"
+            f"{name} has {len(documents)} documents and the shuffle on the chip can hold "
+            f"{MAX_DOCUMENTS}; keep a part, for example with head -n {MAX_DOCUMENTS}"
         )
     token = {character: index for index, character in enumerate(characters)}
     tokens = bytes(token[character] for document in documents for character in document)
@@ -110,6 +116,12 @@ def read_header(image: bytes) -> Header:
     if num_chars > MAX_CHARACTERS:
         raise ValueError(f"data set image is wrong: it has more than {MAX_CHARACTERS} characters")
     return Header(size, num_docs, num_chars, num_tokens, crc32)
+
+
+def characters(image: bytes) -> str:
+    """The alphabet of an image, in the order of its tokens; raises ValueError as `read_header`."""
+    header = read_header(image)
+    return "".join(map(chr, struct.unpack_from(f"<{header.num_chars}I", image, _HEADER.size)))
 
 
 def unpack(image: bytes) -> list[str]:

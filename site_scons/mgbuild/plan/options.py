@@ -230,7 +230,7 @@ def check_words(words: Sequence[str], targets: Collection[str]) -> None:
 
 def check_seed(settings: Settings, programs: set[str]) -> None:
     """Raise UserError when seed=hw is asked of programs that do not run on the chip."""
-    elsewhere = sorted(programs - {"esp32"})
+    elsewhere = sorted(programs - {"esp32", "library"})
     if settings.seed is None and elsewhere:
         raise UserError(f"seed=hw: only the chip draws its seed; give a number for {' and '.join(elsewhere)}")
 

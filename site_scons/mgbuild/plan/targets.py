@@ -14,23 +14,29 @@ class Target:
     """Something that can be asked of the build."""
 
     help: str
-    programs: tuple[str, ...] = ()  # of PROGRAMS, that are declared for it
+    programs: tuple[str, ...] = ()  # of PROGRAMS, that are declared for it, and "library", which asks the plan
     last: bool = False  # runs after everything else that is asked for, while others may work in the build folder
 
 
 PROGRAMS = ("esp32", "sim", "host", "bench")  # each has a folder in the build folder
 TARGETS = {
-    "esp32": Target("firmware for the ESP32: ELF, flashable images and the memory report (the default)", ("esp32",)),
-    "sim": Target("build and run the same program on the emulated LX6-class core", ("sim",)),
-    "host": Target("build and run the same program on this machine; the shared library that tests use", ("host",)),
-    "test": Target("everything pytest and the linters check; k=EXPR narrows it", last=True),
-    "memory": Target("the memory report of the ESP32 firmware, as text, as a page and as JSON", ("esp32",)),
-    "fit": Target(
-        "the largest model that fits the chip with these options, and with other numbers of layers", ("esp32",)
+    "esp32": Target(
+        "firmware for the ESP32: ELF, flashable images and the memory report (the default)", ("esp32", "library")
     ),
-    "bench": Target("instructions per training step on the emulated core, time on this machine", ("bench", "host")),
-    "flash": Target("write firmware and data set to a board; `scons flash monitor` shows its console then", ("esp32",)),
-    "flash-dataset": Target("write the data set alone, where the firmware on the board can read it"),
+    "sim": Target("build and run the same program on the emulated LX6-class core", ("sim",)),
+    "host": Target(
+        "build and run the same program on this machine; the shared library that tests use", ("host", "library")
+    ),
+    "test": Target("everything pytest and the linters check; k=EXPR narrows it", last=True),
+    "memory": Target("the memory report of the ESP32 firmware, as text, as a page and as JSON", ("esp32", "library")),
+    "fit": Target(
+        "the largest model that fits the chip with these options, and other numbers of layers", ("esp32", "library")
+    ),
+    "bench": Target("instructions per training step on the emulated core, time on this machine", ("bench", "library")),
+    "flash": Target(
+        "write firmware and data set to a board; `scons flash monitor` shows its console then", ("esp32", "library")
+    ),
+    "flash-dataset": Target("write the data set alone, where the firmware on the board can read it", ("library",)),
     "monitor": Target("show a board's console; until=, timeout= and log= serve scripts", last=True),
     "erase": Target("erase a board's flash"),
     "vectors": Target("rewrite tests/vectors from python_ref", last=True),
@@ -58,7 +64,7 @@ def check(requested: Sequence[str], build: Path) -> None:
 
 
 def programs(requested: Sequence[str], build: Path) -> set[str]:
-    """Those of PROGRAMS that a request involves, by target or by a path in the build folder."""
+    """What a request involves, by target or by a path in the build folder: some of PROGRAMS, and "library"."""
     involved = {program for name in requested if name in TARGETS for program in TARGETS[name].programs}
     paths = [name for name in requested if name not in TARGETS]
     for program in PROGRAMS:

@@ -20,6 +20,9 @@ from mgbuild.errors import UserError
 LANGUAGE = ("-std=c17", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 FREESTANDING = ("-O3", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections", "-fno-jump-tables")
 
+# GCC's tables for a switch would take data memory, of which the firmware has less to spare than of code.
+SWITCHES_AS_CODE = ("-fno-tree-switch-conversion",)
+
 # The LX6 of the ESP32 without mul32high (MULUH, MULSH), which the emulated core does not have.
 LX6_FEATURES = (
     *("fp", "windowed", "density", "loop", "mul16", "mul32", "div32", "bool", "nsa", "sext", "minmax"),
@@ -53,7 +56,7 @@ class EspIdf:
     @property
     def compile(self) -> list[str]:
         """Command for C and assembly sources; -c, -o and the source are to follow."""
-        return [self.gcc, *self.selector, "-mlongcalls", "-g", *LANGUAGE, *FREESTANDING]
+        return [self.gcc, *self.selector, "-mlongcalls", "-g", *LANGUAGE, *FREESTANDING, *SWITCHES_AS_CODE]
 
     @property
     def link(self) -> list[str]:

@@ -5,23 +5,20 @@
 #include "board/esp32/flash.h"
 #include "board/esp32/layout.h"
 #include "board/esp32/registers.h"
-#include "generated/model_config.h"
 
 enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024 };
 
-// The data sets that this firmware reads, and from where. `scons flash-dataset` looks for it in the image on the board;
-// site_scons/mgbuild/device/flash.py reads it.
+// What a tool must know of this firmware to write a text beside it, besides the table of options (app/settings.h).
+// `scons flash-dataset` looks for it in the image on the board; site_scons/mgbuild/device/flash.py reads it.
 const struct {
     char magic[8];
-    uint32_t vocab_size; // its characters and BOS
-    uint32_t num_docs;   // at most
-    const char *offset;   // in flash
-    const char *capacity; // of flash
-} dataset_requirements = {.magic = {'M', 'G', 'D', 'S', 'N', 'E', 'E', 'D'},
-                          .vocab_size = VOCAB_SIZE,
-                          .num_docs = NUM_DOCS,
-                          .offset = flash_dataset,
-                          .capacity = flash_capacity};
+    const char *dataset; // its offset in flash
+    const char *flash_bytes;
+    const char *banks[2]; // bytes of memory for the model
+} board_layout = {.magic = {'M', 'G', 'L', 'A', 'Y', 'O', 'U', 'T'},
+                  .dataset = flash_dataset,
+                  .flash_bytes = flash_capacity,
+                  .banks = {dram_model_bytes, sram1_capacity}};
 
 // In ROM. mmu_set() returns 0, or the number of the argument it refuses.
 int rom_cache_flash_mmu_set(int cpu, int pid, uint32_t address, uint32_t flash_offset, int page_kb, int pages);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#define _DEFAULT_SOURCE // mmap
 #include "board/board.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 extern const char dataset_start[], dataset_end[]; // dataset.S
 
@@ -24,9 +26,21 @@ uint32_t board_cycles(void) { return 0; }
 
 uint32_t board_cycles_per_millisecond(void) { return 0; }
 
+uint32_t board_random(void) { board_abort("only the chip can draw a seed"); }
+
 const void *board_dataset(uint32_t *capacity) {
     *capacity = (uint32_t)((uintptr_t)dataset_end - (uintptr_t)dataset_start);
     return dataset_start;
+}
+
+// As much address space as any model may take; pages come as they are used.
+uint32_t board_memory(uint32_t bank, void **start) {
+    const uint32_t bytes = 0xFFFFF000u;
+    if (bank > 0) {
+        return 0;
+    }
+    *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return *start == MAP_FAILED ? 0 : bytes;
 }
 
 void board_exit(int status) { exit(status); }

@@ -6,6 +6,7 @@
 #include "board/xtensa/start.h"
 
 extern const char dataset_start[], dataset_end[];  // linker/sim.ld
+extern char bss_end[];
 
 _Noreturn void board_start(void) {
     board_exit(app_main());
@@ -33,9 +34,16 @@ uint32_t board_cycles(void) { return 0; }
 
 uint32_t board_cycles_per_millisecond(void) { return 0; }
 
+uint32_t board_random(void) { board_abort("only the chip can draw a seed"); }
+
 const void *board_dataset(uint32_t *capacity) {
     *capacity = (uint32_t)dataset_end - (uint32_t)dataset_start;
     return dataset_start;
+}
+
+uint32_t board_memory(uint32_t bank, void **start) {
+    *start = bss_end;
+    return bank == 0 ? (uint32_t)dataset_start - (uint32_t)bss_end : 0;
 }
 
 _Noreturn void board_exit(int status) {

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The options that the program starts with: a table in the image, which the build fills in and nothing is compiled for.
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <stdint.h>
+
+// site_scons/mgbuild/plan/settings_table.py writes it, and finds it in an image by its first bytes.
+struct settings {
+    char magic[8];
+    uint32_t n_embd;
+    uint32_t n_head;
+    uint32_t n_layer;
+    uint32_t block_size;
+    uint32_t steps;
+    uint32_t samples;
+    uint32_t log_every;
+    float learning_rate;
+    float temperature;
+    uint32_t seed_from_chip; // 1: seed=hw
+    uint32_t seed_words;     // what random_seed() takes, the least significant word first, in `seed`;
+    uint32_t seed[];         // behind it there is room for one word more
+};
+extern struct settings settings;
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "core/learner.h"
+
+#include "core/crc32.h"
+#include "kernels/kernels.h"
+#include "math/math32.h"
+
+#define INITIAL_DEVIATION 0.08f
+
+static void shuffle_documents(struct learner *learner, uint16_t *shuffle) {
+    const uint32_t documents = learner->dataset.documents;
+    for (uint32_t i = 0; i < documents; ++i) {
+        shuffle[i] = (uint16_t)i;
+    }
+    random_shuffle(&learner->random, shuffle, documents);
+    for (uint32_t i = learner->order_length; i-- > 0;) {
+        learner->order[i] = shuffle[i]; // from the last on: they may share memory, and the shuffle begins its bank
+    }
+}
+
+static void draw_weights(struct learner *learner) {
+    const struct parameters *parameters = &learner->parameters;
+    for (uint32_t i = 0; i < learner->model.parameters; ++i) {
+        parameters->values[i] = random_gauss(&learner->random, INITIAL_DEVIATION);
+        parameters->first_moments[i] = 0.0f;
+        parameters->second_moments[i] = 0.0f;
+    }
+}
+
+void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                   const struct dataset *dataset, const struct recipe *recipe) {
+    struct plan plan;
+    plan_make(&plan, request, banks);
+    model_place(&learner->model, &request->shape, &plan, banks);
+    learner->parameters = (struct parameters){
+        .values = array_at(&plan, banks, ARRAY_weights),
+        .first_moments = array_at(&plan, banks, ARRAY_first_moments),
+        .second_moments = array_at(&plan, banks, ARRAY_second_moments),
+    };
+    learner->order = array_at(&plan, banks, ARRAY_order);
+    learner->order_length = plan_order_length(request);
+    learner->dataset = *dataset;
+    learner->steps = recipe->steps;
+    learner->learning_rate = recipe->learning_rate;
+    learner->schedule = adam_begin();
+    learner->step = 0;
+    learner->document = 0;
+    learner->opening_scale = 0.0f;
+    random_seed(&learner->random, recipe->seed, recipe->seed_words);
+    shuffle_documents(learner, array_at(&plan, banks, ARRAY_shuffle));
+    draw_weights(learner);
+}
+
+// Positions of a document: BOS and its characters, the last of which predicts the end, at most block_size.
+static uint32_t positions_of(const struct model *model, uint32_t length) {
+    return length < model->shape.block_size ? length + 1 : model->shape.block_size;
+}
+
+// Puts a document between two BOS, at the tokens of the model. Returns its positions.
+static uint32_t enter_document(const struct model *model, const uint8_t *document, uint32_t length) {
+    const uint32_t count = positions_of(model, length);
+    const uint8_t bos = (uint8_t)BOS(&model->shape);
+    model->tokens[0] = bos;
+    for (uint32_t t = 1; t <= count; ++t) {
+        model->tokens[t] = t <= length ? document[t - 1] : bos;
+    }
+    return count;
+}
+
+float learner_pass(struct learner *learner, const uint8_t *document, uint32_t length, const struct parameters *parameters,
+                   const struct adam_step *step) {
+    const struct model *model = &learner->model;
+    const struct weights weights = weights_at(&model->shape, parameters->values);
+    const uint32_t count = enter_document(model, document, length);
+    learner->opening_scale = 0.0f;
+    forward(model, &weights, model->tokens, 0, count);
+    const float loss = cross_entropy(model, model->tokens + 1, count, step->gradient_scale);
+    backward(model, parameters, model->tokens, count, step);
+    return loss;
+}
+
+float learner_step(struct learner *learner) {
+    const uint32_t index = learner->order[learner->document];
+    const uint32_t begin = learner->dataset.offsets[index];
+    const uint32_t length = learner->dataset.offsets[index + 1] - begin;
+    learner->document = learner->document + 1 < learner->order_length ? learner->document + 1 : 0;
+
+    const struct adam_step step = adam_next(&learner->schedule, learner->step, learner->steps, learner->learning_rate);
+    ++learner->step;
+    const struct parameters *parameters = &learner->parameters;
+    const float loss = learner_pass(learner, learner->dataset.tokens + begin, length, parameters, &step);
+    adam_rescale(&learner->schedule, parameters->first_moments, parameters->second_moments, learner->model.parameters);
+    return loss;
+}
+
+// Probabilities of what follows a token at this position. Every document opens with BOS, so position 0 keeps its own, and
+// its keys and values, for the documents to come.
+static const float *predict(struct learner *learner, uint8_t token, uint32_t position, float scale) {
+    const struct model *model = &learner->model;
+    float *probabilities = row(model->logits, position);
+    if (position > 0 || learner->opening_scale != scale) {
+        const struct weights weights = weights_at(&model->shape, learner->parameters.values);
+        forward(model, &weights, &token, position, 1);
+        softmax(probabilities, model->shape.vocab_size, scale, 1.0f);
+    }
+    if (position == 0) {
+        learner->opening_scale = scale;
+    }
+    return probabilities;
+}
+
+uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature) {
+    const struct model_shape *shape = &learner->model.shape;
+    const float scale = reciprocal32(temperature);
+    const uint8_t bos = (uint8_t)BOS(shape);
+    uint8_t token = bos;
+    uint32_t length = 0;
+    while (length < shape->block_size) {
+        const float *probabilities = predict(learner, token, length, scale);
+        token = length < given ? tokens[length]
+                               : (uint8_t)random_choice(&learner->random, probabilities, shape->vocab_size);
+        if (token == bos) {
+            break;
+        }
+        tokens[length++] = token;
+    }
+    return length;
+}
+
+const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32_t given, float temperature) {
+    const float scale = reciprocal32(temperature);
+    uint8_t token = (uint8_t)BOS(&learner->model.shape);
+    for (uint32_t position = 0; position < given; ++position) {
+        predict(learner, token, position, scale);
+        token = tokens[position];
+    }
+    return predict(learner, token, given, scale);
+}
+
+float learner_loss(struct learner *learner, const uint8_t *document, uint32_t length, float *losses) {
+    const struct model *model = &learner->model;
+    const struct weights weights = weights_at(&model->shape, learner->parameters.values);
+    const uint32_t count = enter_document(model, document, length);
+    float total = 0.0f;
+    learner->opening_scale = 0.0f;
+    forward(model, &weights, model->tokens, 0, count);
+    for (uint32_t t = 0; t < count; ++t) {
+        float *probabilities = row(model->logits, t);
+        softmax(probabilities, model->shape.vocab_size, 1.0f, 1.0f);
+        losses[t] = -log32(probabilities[model->tokens[t + 1]]);
+        total += losses[t];
+    }
+    return total * reciprocal32((float)count);
+}
+
+uint32_t learner_checksum(const struct learner *learner) {
+    return crc32(learner->parameters.values, learner->model.parameters * (uint32_t)sizeof(float));
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "core/model.h"
+
+#include "math/math32.h"
+
+struct weights weights_at(const struct model_shape *shape, const float *first) {
+    const uint32_t width = shape->n_embd;
+    struct weights weights;
+    weights.token_embedding = first;
+    weights.position_embedding = weights.token_embedding + shape->vocab_size * width;
+    weights.lm_head = weights.position_embedding + shape->block_size * width;
+    weights.layers = weights.lm_head + shape->vocab_size * width;
+    return weights;
+}
+
+struct layer_weights layer_weights(const struct model_shape *shape, const struct weights *weights, uint32_t layer) {
+    const uint32_t square = shape->n_embd * shape->n_embd;
+    struct layer_weights w;
+    w.qkv = weights->layers + layer * 12 * square;
+    w.output = w.qkv + 3 * square;
+    w.expand = w.output + square;
+    w.contract = w.expand + 4 * square;
+    return w;
+}
+
+static struct rows rows_of_layer(struct rows first, uint32_t layer, uint32_t rows) {
+    return (struct rows){row(first, layer * rows), first.width};
+}
+
+struct layer_activations layer_activations(const struct model *model, uint32_t layer) {
+    const struct layer_activations *first = &model->first_layer;
+    const uint32_t positions = model->shape.block_size;
+    return (struct layer_activations){
+        .attention_input = rows_of_layer(first->attention_input, layer, positions),
+        .attention_scale = first->attention_scale + layer * positions,
+        .qkv = rows_of_layer(first->qkv, layer, positions),
+        .attention = rows_of_layer(first->attention, layer, model->shape.n_head * positions),
+        .mixed = rows_of_layer(first->mixed, layer, positions),
+        .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
+        .mlp_scale = first->mlp_scale + layer * positions,
+        .hidden = rows_of_layer(first->hidden, layer, positions),
+    };
+}
+
+// y[positions][out] = x[positions][in] * w[out][in]^T
+static struct matmul_shape forward_product(uint32_t in, uint32_t out) {
+    return (struct matmul_shape){.columns = out, .depth = in, .y_stride = out, .x_stride = in, .w_stride = in};
+}
+
+// dx[positions][in] = dy[positions][out] * w[out][in]
+static struct matmul_shape backward_product(uint32_t in, uint32_t out) {
+    return (struct matmul_shape){.columns = in, .depth = out, .y_stride = in, .x_stride = out, .w_stride = in};
+}
+
+static void measure_products(struct products *products, const struct model_shape *shape) {
+    const uint32_t width = shape->n_embd;
+    const uint32_t hidden = N_HIDDEN(shape);
+    const uint32_t qkv = N_QKV(shape);
+    const uint32_t head = HEAD_SIZE(shape);
+    const uint32_t block = shape->block_size;
+    products->norm = (struct rmsnorm_shape){.width = width, .mean = reciprocal32((float)width)};
+
+    products->forward.qkv = forward_product(width, qkv);
+    products->forward.output = forward_product(width, width);
+    products->forward.expand = forward_product(width, hidden);
+    products->forward.contract = forward_product(hidden, width);
+    products->forward.lm_head = forward_product(width, shape->vocab_size);
+    products->forward.scores = (struct matmul_shape){.depth = head, .y_stride = block, .x_stride = qkv, .w_stride = qkv};
+    products->forward.mix = (struct matmul_shape){.columns = head, .y_stride = width, .x_stride = block, .w_stride = qkv};
+
+    products->backward.qkv = backward_product(width, qkv);
+    products->backward.output = backward_product(width, width);
+    products->backward.expand = backward_product(width, hidden);
+    products->backward.contract = backward_product(hidden, width);
+    products->backward.lm_head = backward_product(width, shape->vocab_size);
+    products->backward.scores = (struct matmul_shape){.depth = head, .y_stride = block, .x_stride = width, .w_stride = qkv};
+    products->backward.values = (struct matmul_shape){.columns = head, .y_stride = qkv, .x_stride = block, .w_stride = width};
+    products->backward.queries = (struct matmul_shape){.columns = head, .y_stride = qkv, .x_stride = block, .w_stride = qkv};
+}
+
+void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id) {
+    const struct place *place = &plan->place[id];
+    return (uint8_t *)banks->bank[place->bank].start + place->offset;
+}
+
+void model_place(struct model *model, const struct model_shape *shape, const struct plan *plan, const struct banks *banks) {
+    const uint32_t width = shape->n_embd;
+    const uint32_t hidden = N_HIDDEN(shape);
+    const uint32_t qkv = N_QKV(shape);
+    const uint32_t block = shape->block_size;
+    model->shape = *shape;
+    model->parameters = shape_parameters(shape);
+    model->score_scale = rsqrt32((float)HEAD_SIZE(shape)); // correctly rounded for all sizes of heads
+    measure_products(&model->products, shape);
+
+#define ROWS(name, columns) (struct rows){array_at(plan, banks, ARRAY_##name), (columns)}
+    model->first_layer = (struct layer_activations){
+        .attention_input = ROWS(attention_input, width),
+        .attention_scale = array_at(plan, banks, ARRAY_attention_scale),
+        .qkv = ROWS(qkv, qkv),
+        .attention = ROWS(attention, block),
+        .mixed = ROWS(mixed, width),
+        .mlp_input = ROWS(mlp_input, width),
+        .mlp_scale = array_at(plan, banks, ARRAY_mlp_scale),
+        .hidden = ROWS(hidden, hidden),
+    };
+    model->residual = ROWS(residual, width);
+    model->embedding_scale = array_at(plan, banks, ARRAY_embedding_scale);
+    model->logits = ROWS(logits, shape->vocab_size);
+    model->tokens = array_at(plan, banks, ARRAY_tokens);
+    model->residual_gradient = ROWS(residual_gradient, width);
+    model->branch_gradient = ROWS(branch_gradient, width);
+    model->hidden_gradient = ROWS(hidden_gradient, hidden);
+    model->qkv_gradient = ROWS(qkv_gradient, qkv);
+    model->mixed_gradient = ROWS(mixed_gradient, width);
+    model->score_gradients = ROWS(score_gradients, block);
+    model->gradient_rows = array_at(plan, banks, ARRAY_gradient_rows);
+    model->lm_head_rows = array_at(plan, banks, ARRAY_lm_head_rows);
+#undef ROWS
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// The learner as a shared library of this machine: site_scons/microgpt is its Python face. Any number of learners, from any
+// threads, but one thread at a time for each.
+#ifndef MICROGPT_H
+#define MICROGPT_H
+
+#include <stdint.h>
+
+#include "core/learner.h"
+
+#define MICROGPT_API __attribute__((visibility("default")))
+
+// Why the last call of this thread that failed did: half a sentence.
+MICROGPT_API const char *microgpt_error(void);
+
+// Names in the order of core/arrays.h; NULL beyond the last.
+MICROGPT_API const char *microgpt_array_name(uint32_t array);
+MICROGPT_API const char *microgpt_purpose_name(uint32_t purpose);
+
+// What an array is for, as an index of purposes. array: less than there are.
+MICROGPT_API uint32_t microgpt_array_purpose(uint32_t array);
+
+// The plan for a request in banks of these lengths, and what follows from it.
+struct microgpt_plan {
+    struct plan plan; // its banks and offsets
+    uint32_t purposes[PURPOSE_COUNT];
+    uint32_t extents[MOST_BANKS];
+    uint32_t reduced[REDUCIBLE_COUNT]; // see plan_reduced()
+};
+
+// Returns 1, or 0 for a shape that makes no model. A plan with bytes missing is a plan; microgpt_error() then says so.
+MICROGPT_API int32_t microgpt_plan(const struct plan_request *request, const uint32_t *bank_bytes, uint32_t banks,
+                                   struct microgpt_plan *result);
+
+struct microgpt;
+
+// A learner of a packed text of image_bytes, which it copies; NULL on failure. shape: its vocab_size is ignored.
+MICROGPT_API struct microgpt *microgpt_new(const void *image, uint32_t image_bytes, const struct model_shape *shape,
+                                           const struct recipe *recipe);
+MICROGPT_API void microgpt_delete(struct microgpt *microgpt);
+
+MICROGPT_API uint32_t microgpt_parameters(const struct microgpt *microgpt);
+MICROGPT_API uint32_t microgpt_vocabulary(const struct microgpt *microgpt);
+MICROGPT_API uint32_t microgpt_checksum(const struct microgpt *microgpt);
+MICROGPT_API uint32_t microgpt_steps_taken(const struct microgpt *microgpt);
+
+// Weights, first and second moments, one after the other in memory that the learner owns (struct parameters).
+MICROGPT_API void microgpt_memory(struct microgpt *microgpt, struct parameters *parameters);
+
+// The weights have been written to: what was derived from them is forgotten.
+MICROGPT_API void microgpt_weights_changed(struct microgpt *microgpt);
+
+// Takes `steps` training steps, and stops after one whose loss is not finite. losses: room for them. Returns how many it took.
+MICROGPT_API uint32_t microgpt_train(struct microgpt *microgpt, uint32_t steps, float *losses);
+
+// See core/learner.h. Tokens are below vocab_size.
+MICROGPT_API uint32_t microgpt_complete(struct microgpt *microgpt, uint8_t *tokens, uint32_t given, float temperature);
+MICROGPT_API void microgpt_next(struct microgpt *microgpt, const uint8_t *tokens, uint32_t given, float temperature,
+                                float *probabilities);
+MICROGPT_API float microgpt_loss(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *losses);
+
+// The gradient of a document's loss by every parameter, and the loss. Changes nothing. Returns 1, or 0 without memory for it.
+MICROGPT_API int32_t microgpt_gradient(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *gradient,
+                                       float *loss);
+
+#endif
