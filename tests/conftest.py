@@ -33,7 +33,7 @@ BUILD_TIMEOUT = 240  # seconds; a build takes a few, more when every test proces
 RUN_TIMEOUT = 120
 
 # How long an example takes says nothing here: other test processes build meanwhile.
-hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("project")
 
 Completed = subprocess.CompletedProcess[str]

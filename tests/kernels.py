@@ -40,13 +40,13 @@ class Call:
         return [argument for argument in self.arguments if isinstance(argument, np.ndarray)]
 
 
-def matmul_shape(columns: int, depth: int, y_stride: int, x_stride: int, w_stride: int) -> np.ndarray:
-    """struct matmul_shape."""
+def matmul_sizes(columns: int, depth: int, y_stride: int, x_stride: int, w_stride: int) -> np.ndarray:
+    """struct matmul_sizes."""
     return np.array([columns, depth, y_stride, x_stride, w_stride], np.uint32)
 
 
-def rmsnorm_shape(width: int) -> np.ndarray:
-    """struct rmsnorm_shape."""
+def rmsnorm_sizes(width: int) -> np.ndarray:
+    """struct rmsnorm_sizes."""
     return np.array([width, np.float32(1 / width).view(np.uint32)], np.uint32)
 
 

@@ -18,7 +18,7 @@ LIMIT = 2.0**20
 class Schedule(Structure):
     """struct adam_schedule of src_c/core/adam.h."""
 
-    _fields_ = [(name, c_float) for name in ("gradient_scale", "scale_rest", "first_weight", "second_weight")]
+    _fields_ = [(name, c_float) for name in ("gradient_scale", "scale_rest", "first_normaliser", "second_normaliser")]
 
 
 @pytest.fixture(scope="module")

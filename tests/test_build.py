@@ -312,7 +312,7 @@ def test_two_programs_at_once_say_what_each_says_alone(tmp_path, scons, programs
         for seed, process in enumerate(running):
             output = process.communicate(timeout=240)[0]
             alone = programs.run_host(seed=seed, steps=3, samples=2).stdout
-            assert output.endswith(alone)
+            assert alone in output
             assert process.returncode == 0
 
 

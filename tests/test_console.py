@@ -166,7 +166,7 @@ def test_a_key_pressed_before_it_was_asked_for_starts_nothing(run_with: Build) -
             return pressed;
         }
         void board_console_write(const char *text, uint32_t length) { fwrite(text, 1, length, stdout); }
-        void board_alive(void) {}
+        void board_feed_watchdog(void) {}
         uint32_t board_cycles(void) { return 0; }
         uint32_t board_cycles_per_millisecond(void) { return 0; }
         uint32_t board_random(void) { abort(); }

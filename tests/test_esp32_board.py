@@ -183,7 +183,7 @@ def test_a_program_that_is_alive_is_left_alone(boot: Boot) -> None:
     body = """
         for (int i = 0; i < 70; i++) {
             clock_wait_us(100000);
-            board_alive();
+            board_feed_watchdog();
         }
         print_text("alive\\n");
         return 0;"""

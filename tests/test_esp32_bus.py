@@ -385,7 +385,7 @@ def start(expected: Expected) -> None:
 
 @pytest.mark.parametrize(
     ("function", "told"),
-    [("watchdogs_stop", stop), ("watchdog_start", start), ("watchdog_feed", feed), ("board_alive", feed)],
+    [("watchdogs_stop", stop), ("watchdog_start", start), ("watchdog_feed", feed), ("board_feed_watchdog", feed)],
 )
 def test_the_watchdogs_are_told(function: str, told: Callable[[Expected], None], chip: MakeChip) -> None:
     before = {TIMG0_INT_ENA: 1 << 1}

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, Programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels import KERNELS, Call, count_instructions, matmul_shape, rmsnorm_shape, run_core, run_host
+from kernels import KERNELS, Call, count_instructions, matmul_sizes, rmsnorm_sizes, run_core, run_host
 
 # One example is a batch of calls of one kernel, for the emulator takes longer to start than a kernel to run.
 BATCH = 25
@@ -47,13 +47,13 @@ def product(kernel: str, rng: Draw, rows: int, columns: int, depth: int) -> Call
     y = values(rng, rows, sy)
     if kernel.startswith("matmul_tn"):
         sx, sw = stride(rng, rows), stride(rng, columns)
-        shape = matmul_shape(columns, 0, sy, sx, sw)
+        shape = matmul_sizes(columns, 0, sy, sx, sw)
         return Call(kernel, [y, fill(rng, depth, sx), values(rng, depth, sw), rows, depth, shape])
     forward = kernel.startswith("matmul_nt")
     sx, sw = stride(rng, depth), stride(rng, depth if forward else columns)
     w = values(rng, columns if forward else depth, sw)
     mask = [sparse(rng, rows, sy)] if kernel == "matmul_nn_masked" else []
-    return Call(kernel, [y, fill(rng, rows, sx), w, *mask, rows, matmul_shape(columns, depth, sy, sx, sw)])
+    return Call(kernel, [y, fill(rng, rows, sx), w, *mask, rows, matmul_sizes(columns, depth, sy, sx, sw)])
 
 
 def triangle(kernel: str, rng: Draw, positions: int, head: int) -> Call:
@@ -62,9 +62,9 @@ def triangle(kernel: str, rng: Draw, positions: int, head: int) -> Call:
     square = values(rng, positions, scores)
     other, w = values(rng, positions, a), values(rng, positions, b)
     if kernel == "causal_nt":
-        return Call(kernel, [square, other, w, first, positions, matmul_shape(0, head, scores, a, b)])
+        return Call(kernel, [square, other, w, first, positions, matmul_sizes(0, head, scores, a, b)])
     span = [positions] if kernel == "causal_tn" else [first, positions]
-    return Call(kernel, [other, square, w, *span, matmul_shape(head, 0, a, scores, b)])
+    return Call(kernel, [other, square, w, *span, matmul_sizes(head, 0, a, scores, b)])
 
 
 def adam(kernel: str, rng: Draw, n: int) -> Call:
@@ -92,8 +92,8 @@ def norm(kernel: str, rng: Draw, rows: int, width: int) -> Call:
     x, y, dy = (values(rng, rows, width) for _ in range(3))
     scale = np.abs(values(rng, rows))
     if kernel == "rmsnorm":
-        return Call(kernel, [y, scale, x, rows, rmsnorm_shape(width)])
-    return Call(kernel, [x, dy, y, scale, rows, rmsnorm_shape(width)])
+        return Call(kernel, [y, scale, x, rows, rmsnorm_sizes(width)])
+    return Call(kernel, [x, dy, y, scale, rows, rmsnorm_sizes(width)])
 
 
 FAMILIES = {"matmul": product, "causal": triangle, "adam": adam, "rmsnorm": norm}
@@ -218,7 +218,7 @@ def test_no_number_of_rows_is_dearer_than_two_calls_that_share_them(programs: Pr
 
     def cost(kernel: str, rows: int) -> int:
         y, x, w = (values(rng, a, b) for a, b in ((rows, columns), (rows, depth), (depth, columns)))
-        call = Call(kernel, [y, x, w, rows, matmul_shape(columns, depth, columns, depth, columns)])
+        call = Call(kernel, [y, x, w, rows, matmul_sizes(columns, depth, columns, depth, columns)])
         return count_instructions(plugin, runner, call, tmp_path)
 
     for kernel in ("matmul_nt", "matmul_nn"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Programs
-from kernels import AdamStep, Call, matmul_shape, rmsnorm_shape, run_host
+from kernels import AdamStep, Call, matmul_sizes, rmsnorm_sizes, run_host
 
 from python_ref import vectors
 from python_ref.model import ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON
@@ -75,7 +75,7 @@ def assert_sums_close(got: np.ndarray, wanted: np.ndarray, depth: int, magnitude
 def test_products_equal_the_vectors(case: dict[str, Any], run: Run) -> None:
     x, w, dy, start = case["x"], case["w"], case["dy"], case["start"]
     (rows, depth), columns = x.shape, len(w)
-    forward = matmul_shape(columns, depth, columns + 3, depth + 3, depth + 3)
+    forward = matmul_sizes(columns, depth, columns + 3, depth + 3, depth + 3)
     y = run("matmul_nt", padded(np.zeros_like(start)), padded(x), padded(w), rows, forward)[0]
     magnitude = np.abs(x) @ np.abs(w).T
     assert_sums_close(unpadded(y, rows, columns), case["y"], depth, magnitude)
@@ -83,12 +83,12 @@ def test_products_equal_the_vectors(case: dict[str, Any], run: Run) -> None:
         y = run(kernel, padded(start), padded(x), padded(w), rows, forward)[0]
         assert_sums_close(unpadded(y, rows, columns), case["y_added"], depth + 1, magnitude + np.abs(start))
 
-    backward = matmul_shape(depth, columns, depth + 3, columns + 3, depth + 3)
+    backward = matmul_sizes(depth, columns, depth + 3, columns + 3, depth + 3)
     for kernel in ("matmul_nn", "matmul_nn_sparse"):
         dx = run(kernel, padded(np.zeros_like(x)), padded(dy), padded(w), rows, backward)[0]
         assert_sums_close(unpadded(dx, rows, depth), case["dx"], columns, np.abs(dy) @ np.abs(w))
 
-    gradient = matmul_shape(depth, 0, depth + 3, columns + 3, depth + 3)
+    gradient = matmul_sizes(depth, 0, depth + 3, columns + 3, depth + 3)
     for kernel in ("matmul_tn", "matmul_tn_sparse"):
         dw = run(kernel, padded(np.zeros_like(w)), padded(dy), padded(x), columns, rows, gradient)[0]
         assert_sums_close(unpadded(dw, columns, depth), case["dw"], rows, np.abs(dy).T @ np.abs(x))
@@ -98,7 +98,7 @@ def test_products_equal_the_vectors(case: dict[str, Any], run: Run) -> None:
 def test_products_are_chains_in_ascending_order(rows: int, columns: int, depth: int, run: Run) -> None:
     x, w, start = draw(rows, depth), draw(columns, depth), draw(rows, columns)
     pairs = [[list(zip(x[r], w[c], strict=True)) for c in range(columns)] for r in range(rows)]
-    shape = matmul_shape(columns, depth, columns, depth, depth)
+    shape = matmul_sizes(columns, depth, columns, depth, depth)
     y = run("matmul_nt", np.zeros_like(start), x, w, rows, shape)[0]
     assert np.array_equal(y, [[chain(pairs[r][c]) for c in range(columns)] for r in range(rows)])
     y = run("matmul_nt_add", start, x, w, rows, shape)[0]
@@ -106,11 +106,11 @@ def test_products_are_chains_in_ascending_order(rows: int, columns: int, depth: 
     assert np.array_equal(y, added)
 
     transposed = np.ascontiguousarray(w.T)
-    shape = matmul_shape(columns, depth, columns, depth, columns)
+    shape = matmul_sizes(columns, depth, columns, depth, columns)
     y_nn = run("matmul_nn", np.zeros_like(start), x, transposed, rows, shape)[0]
-    y_nt = run("matmul_nt", np.zeros_like(start), x, w, rows, matmul_shape(columns, depth, columns, depth, depth))[0]
+    y_nt = run("matmul_nt", np.zeros_like(start), x, w, rows, matmul_sizes(columns, depth, columns, depth, depth))[0]
     assert np.array_equal(y_nn, y_nt)
-    shape = matmul_shape(columns, 0, columns, rows, columns)
+    shape = matmul_sizes(columns, 0, columns, rows, columns)
     y_tn = run("matmul_tn", np.zeros_like(start), np.ascontiguousarray(x.T), transposed, rows, depth, shape)[0]
     assert np.array_equal(y_tn, y_nt)
 
@@ -123,15 +123,15 @@ def test_sparse_products_leave_out_zeros_and_nothing_else(run: Run) -> None:
     w, start = draw(columns, depth), draw(rows, columns)
     trap = w.copy()
     trap[:, 5] = np.inf
-    forward = matmul_shape(columns, depth, columns, depth, depth)
+    forward = matmul_sizes(columns, depth, columns, depth, depth)
     dense = run("matmul_nt_add", start, x, w, rows, forward)[0]
     assert np.array_equal(run("matmul_nt_add_sparse", start, x, trap, rows, forward)[0], dense)
 
-    backward = matmul_shape(columns, depth, columns, depth, columns)
+    backward = matmul_sizes(columns, depth, columns, depth, columns)
     dense = run("matmul_nn", start, x, np.ascontiguousarray(w.T), rows, backward)[0]
     assert np.array_equal(run("matmul_nn_sparse", start, x, np.ascontiguousarray(trap.T), rows, backward)[0], dense)
 
-    gradient = matmul_shape(columns, 0, columns, rows, columns)
+    gradient = matmul_sizes(columns, 0, columns, rows, columns)
     xt = np.ascontiguousarray(x.T)
     dense = run("matmul_tn", start, xt, np.ascontiguousarray(w.T), rows, depth, gradient)[0]
     sparse = run("matmul_tn_sparse", start, xt, np.ascontiguousarray(trap.T), rows, depth, gradient)[0]
@@ -150,8 +150,8 @@ def test_attention_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     scale = np.float32(size**-0.5)
     triangle = np.tril(np.ones((positions, positions), bool))
     blank = np.full((positions, positions), GUARD, np.float32)
-    to_scores = matmul_shape(0, size, positions, size, size)
-    to_mix = matmul_shape(size, 0, size, positions, size)
+    to_scores = matmul_sizes(0, size, positions, size, size)
+    to_mix = matmul_sizes(size, 0, size, positions, size)
 
     def rows(kernel: str, array: np.ndarray, *others: np.ndarray, arguments: tuple[np.float32, ...]) -> np.ndarray:
         return np.array(
@@ -203,7 +203,7 @@ def test_attention_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
 def test_rmsnorm_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     x, dy = case["x"], case["dy"]
     rows, width = x.shape
-    shape = rmsnorm_shape(width)
+    shape = rmsnorm_sizes(width)
     y, scale = run("rmsnorm", np.zeros_like(x), np.zeros(rows, np.float32), x, rows, shape)[:2]
     np.testing.assert_allclose(y, case["y"], rtol=(width + 4) * EPSILON)
     np.testing.assert_allclose(scale, case["scale"], rtol=(width + 3) * EPSILON)

@@ -17,10 +17,10 @@ from python_ref.model import Shape, initial_parameters
 MODELS = [name for name in vectors.FAMILIES if name.startswith("model_")]
 
 # Relative to the scale of the gradient. float32 rounds each of some 100 operations behind a gradient by at most 6e-8,
-# mostly in different directions. Measured over the vectors 1.1e-6, over 400 random shapes of up to four layers 1.9e-6
-# at worst.
-GRADIENT_TOLERANCE = 3e-6
-LOSS_TOLERANCE = 2e-6
+# mostly in different directions. Measured over the vectors 1.1e-6, over 400 random shapes 1.9e-6, over 4,000 narrow
+# ones 3.3e-6 at worst.
+GRADIENT_TOLERANCE = 6e-6
+LOSS_TOLERANCE = 4e-6  # measured: 1.3e-6
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,11 @@ def scales(shape: Shape, wanted: np.ndarray) -> dict[str, float]:
     """What the rounding errors of each tensor's gradient are to be compared with: as a rule its largest element.
 
     Gradients of scores are differences of numbers as large as those behind the values, so queries and keys are measured
-    by those too. A norm over one column is a sign: what passes it is all difference, measured by the whole gradient.
+    by those too. A norm over one column is a sign, and over three nearly so: what passes it is little but difference,
+    measured by the whole gradient.
     """
     largest = {t.name: np.abs(wanted[t.offset : t.offset + t.rows * t.columns]).max() for t in shape.tensors()}
-    if shape.n_embd == 1:
+    if shape.n_embd <= 3:
         return dict.fromkeys(largest, max(largest.values()))
     for layer in range(shape.n_layer):
         together = [f"layer{layer}.attn_{name}" for name in ("wq", "wk", "wv")]
@@ -77,7 +78,7 @@ def test_loss_and_every_gradient_equal_the_vectors(name: str, library: Path) -> 
 @st.composite
 def shapes(draw: st.DrawFn) -> Shape:
     """Numbers that have their own way through the code: odd ones, below a tile, a head a column, one position."""
-    heads = draw(st.integers(1, 8))
+    heads = draw(st.integers(1, 8) | st.integers(1, 48))
     return Shape(
         vocab_size=draw(st.integers(2, 256)),
         n_layer=draw(st.integers(1, 4)),

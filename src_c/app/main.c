@@ -104,7 +104,7 @@ static void train(void) {
         const uint32_t begin = board_cycles();
         const float loss = learner_step(&learner);
         cycles += board_cycles() - begin;
-        board_alive();
+        board_feed_watchdog();
         --until_print;
         if (number == 1 || until_print == 0 || number == steps || !is_finite(loss)) {
             print_step(number, loss);
@@ -132,7 +132,7 @@ static uint32_t invent_one(uint64_t *cycles) {
     const uint32_t length = learner_complete(&learner, tokens, 0, settings.temperature);
     *cycles += board_cycles() - begin;
     print_document(tokens, length);
-    board_alive();
+    board_feed_watchdog();
     return length < block_size ? length + 1 : length;
 }
 
@@ -183,7 +183,7 @@ static void run(const struct plan_request *request, const struct banks *banks, c
     print_line("vocab size: ", dataset->vocab_size);
     print_line("num params: ", shape_parameters(&request->shape));
     learner_begin(&learner, request, banks, dataset, &recipe);
-    board_alive();
+    board_feed_watchdog();
     train();
     invent();
     print_text("weights crc32: ");

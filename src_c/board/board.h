@@ -15,7 +15,7 @@ bool board_is_interactive(void);
 bool board_key_pressed(void);
 
 // Must be called every few seconds: a watchdog, where there is one, takes silence for a hang.
-void board_alive(void);
+void board_feed_watchdog(void);
 
 // Count of processor cycles, modulo 2^32, and how many of them make a millisecond; 0 where there is no such clock.
 uint32_t board_cycles(void);

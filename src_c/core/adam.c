@@ -21,13 +21,13 @@ static void grow_scale(struct adam_schedule *schedule) {
 struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32_t steps, float learning_rate) {
     const float scale = schedule->gradient_scale;
     const float first_decay = ADAM_BETA1 * SCALE_GROWTH;
-    schedule->first_weight = FMA32(schedule->first_weight, first_decay, scale);
-    schedule->second_weight = FMA32(scale, scale, schedule->second_weight);
+    schedule->first_normaliser = FMA32(schedule->first_normaliser, first_decay, scale);
+    schedule->second_normaliser = FMA32(scale, scale, schedule->second_normaliser);
     grow_scale(schedule);
 
-    const float root = sqrt32(schedule->second_weight);
+    const float root = sqrt32(schedule->second_normaliser);
     const float step_rate = learning_rate * divide32((float)(steps - step), (float)steps);
-    const float rate = divide32(step_rate * root, schedule->first_weight);
+    const float rate = divide32(step_rate * root, schedule->first_normaliser);
     const float epsilon = ADAM_EPSILON * root;
     const float exact_root = ADAM_FAST_RATIO * epsilon;
     return (struct adam_step){
@@ -48,8 +48,8 @@ void adam_rescale(struct adam_schedule *schedule, float *first, float *second, u
     const float factor = 1.0f / ADAM_SCALE_LIMIT;
     schedule->gradient_scale *= factor;
     schedule->scale_rest *= factor;
-    schedule->first_weight *= factor;
-    schedule->second_weight *= factor * factor;
+    schedule->first_normaliser *= factor;
+    schedule->second_normaliser *= factor * factor;
     for (uint32_t i = 0; i < length; ++i) {
         first[i] *= factor;
         second[i] *= factor * factor;

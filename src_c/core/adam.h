@@ -21,8 +21,8 @@
 struct adam_schedule {
     float gradient_scale; // unit of the gradients of the next step, and of the moments once it is taken
     float scale_rest;     // what the unit lacks in float32, so that a thousand roundings do not add up
-    float first_weight;   // what the moments would be if every gradient had been 1: bias correction divides by it
-    float second_weight;
+    float first_normaliser;   // what the moments would be if every gradient had been 1: bias correction divides by it
+    float second_normaliser;
 };
 
 // A schedule before step 0.

@@ -27,14 +27,14 @@ static void update_matrix(const struct pass *pass, enum density dy_density, floa
                           const struct rows *dy, const struct rows *x) {
     const uint32_t outputs = dy->width;
     const uint32_t inputs = x->width;
-    const struct matmul_shape shape = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
+    const struct matmul_sizes sizes = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
     const uint32_t rows_at_once = inputs == pass->model->shape.n_embd ? GRADIENT_ROWS : GRADIENT_ROWS / 4;
     for (uint32_t first = 0; first < outputs; first += rows_at_once) {
         const uint32_t rows = outputs - first < rows_at_once ? outputs - first : rows_at_once;
         if (dy_density == SPARSE) {
-            matmul_tn_sparse(gradient, dy->first + first, x->first, rows, pass->count, &shape);
+            matmul_tn_sparse(gradient, dy->first + first, x->first, rows, pass->count, &sizes);
         } else {
-            matmul_tn(gradient, dy->first + first, x->first, rows, pass->count, &shape);
+            matmul_tn(gradient, dy->first + first, x->first, rows, pass->count, &sizes);
         }
         update(pass, w, gradient, rows * inputs);
         w += rows * inputs;
@@ -79,10 +79,10 @@ static void layer_backward(const struct pass *pass, uint32_t l) {
     const struct rows *qkv = &model->qkv_gradient;
     const struct products *products = &model->products;
 
-    matmul_nn_masked(hidden->first, residual->first, w.contract, layer.hidden.first, count, &products->backward.contract);
-    update_matrix(pass, DENSE, rows, w.contract, residual, &layer.hidden);
-    matmul_nn_sparse(branch->first, hidden->first, w.expand, count, &products->backward.expand);
-    update_matrix(pass, SPARSE, rows, w.expand, hidden, &layer.mlp_input);
+    matmul_nn_masked(hidden->first, residual->first, w.fc2, layer.hidden.first, count, &products->backward.fc2);
+    update_matrix(pass, DENSE, rows, w.fc2, residual, &layer.hidden);
+    matmul_nn_sparse(branch->first, hidden->first, w.fc1, count, &products->backward.fc1);
+    update_matrix(pass, SPARSE, rows, w.fc1, hidden, &layer.mlp_input);
     rmsnorm_backward(residual->first, branch->first, layer.mlp_input.first, layer.mlp_scale, count, &products->norm);
 
     matmul_nn(mixed->first, residual->first, w.output, count, &products->backward.output);

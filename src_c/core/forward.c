@@ -48,9 +48,9 @@ void forward(const struct model *model, const struct weights *weights, const uin
         matmul_nt_add(residual, row(layer.mixed, first), w.output, count, &model->products.forward.output);
 
         rmsnorm(mlp_input, layer.mlp_scale + first, residual, count, &model->products.norm);
-        matmul_nt(hidden, mlp_input, w.expand, count, &model->products.forward.expand);
+        matmul_nt(hidden, mlp_input, w.fc1, count, &model->products.forward.fc1);
         relu(hidden, count * layer.hidden.width);
-        matmul_nt_add_sparse(residual, hidden, w.contract, count, &model->products.forward.contract);
+        matmul_nt_add_sparse(residual, hidden, w.fc2, count, &model->products.forward.fc2);
     }
     matmul_nt(row(model->logits, first), residual, weights->lm_head, count, &model->products.forward.lm_head);
 }

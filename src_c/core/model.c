@@ -18,8 +18,8 @@ struct layer_weights layer_weights(const struct model_shape *shape, const struct
     struct layer_weights w;
     w.qkv = weights->layers + layer * 12 * square;
     w.output = w.qkv + 3 * square;
-    w.expand = w.output + square;
-    w.contract = w.expand + 4 * square;
+    w.fc1 = w.output + square;
+    w.fc2 = w.fc1 + 4 * square;
     return w;
 }
 
@@ -43,13 +43,13 @@ struct layer_activations layer_activations(const struct model *model, uint32_t l
 }
 
 // y[positions][out] = x[positions][in] * w[out][in]^T
-static struct matmul_shape forward_product(uint32_t in, uint32_t out) {
-    return (struct matmul_shape){.columns = out, .depth = in, .y_stride = out, .x_stride = in, .w_stride = in};
+static struct matmul_sizes forward_product(uint32_t in, uint32_t out) {
+    return (struct matmul_sizes){.columns = out, .depth = in, .y_stride = out, .x_stride = in, .w_stride = in};
 }
 
 // dx[positions][in] = dy[positions][out] * w[out][in]
-static struct matmul_shape backward_product(uint32_t in, uint32_t out) {
-    return (struct matmul_shape){.columns = in, .depth = out, .y_stride = in, .x_stride = out, .w_stride = in};
+static struct matmul_sizes backward_product(uint32_t in, uint32_t out) {
+    return (struct matmul_sizes){.columns = in, .depth = out, .y_stride = in, .x_stride = out, .w_stride = in};
 }
 
 static void measure_products(struct products *products, const struct model_shape *shape) {
@@ -58,24 +58,24 @@ static void measure_products(struct products *products, const struct model_shape
     const uint32_t qkv = N_QKV(shape);
     const uint32_t head = HEAD_SIZE(shape);
     const uint32_t block = shape->block_size;
-    products->norm = (struct rmsnorm_shape){.width = width, .mean = reciprocal32((float)width)};
+    products->norm = (struct rmsnorm_sizes){.width = width, .mean = reciprocal32((float)width)};
 
     products->forward.qkv = forward_product(width, qkv);
     products->forward.output = forward_product(width, width);
-    products->forward.expand = forward_product(width, hidden);
-    products->forward.contract = forward_product(hidden, width);
+    products->forward.fc1 = forward_product(width, hidden);
+    products->forward.fc2 = forward_product(hidden, width);
     products->forward.lm_head = forward_product(width, shape->vocab_size);
-    products->forward.scores = (struct matmul_shape){.depth = head, .y_stride = block, .x_stride = qkv, .w_stride = qkv};
-    products->forward.mix = (struct matmul_shape){.columns = head, .y_stride = width, .x_stride = block, .w_stride = qkv};
+    products->forward.scores = (struct matmul_sizes){.depth = head, .y_stride = block, .x_stride = qkv, .w_stride = qkv};
+    products->forward.mix = (struct matmul_sizes){.columns = head, .y_stride = width, .x_stride = block, .w_stride = qkv};
 
     products->backward.qkv = backward_product(width, qkv);
     products->backward.output = backward_product(width, width);
-    products->backward.expand = backward_product(width, hidden);
-    products->backward.contract = backward_product(hidden, width);
+    products->backward.fc1 = backward_product(width, hidden);
+    products->backward.fc2 = backward_product(hidden, width);
     products->backward.lm_head = backward_product(width, shape->vocab_size);
-    products->backward.scores = (struct matmul_shape){.depth = head, .y_stride = block, .x_stride = width, .w_stride = qkv};
-    products->backward.values = (struct matmul_shape){.columns = head, .y_stride = qkv, .x_stride = block, .w_stride = width};
-    products->backward.queries = (struct matmul_shape){.columns = head, .y_stride = qkv, .x_stride = block, .w_stride = qkv};
+    products->backward.scores = (struct matmul_sizes){.depth = head, .y_stride = block, .x_stride = width, .w_stride = qkv};
+    products->backward.values = (struct matmul_sizes){.columns = head, .y_stride = qkv, .x_stride = block, .w_stride = width};
+    products->backward.queries = (struct matmul_sizes){.columns = head, .y_stride = qkv, .x_stride = block, .w_stride = qkv};
 }
 
 void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id) {

@@ -28,8 +28,8 @@ struct weights {
 struct layer_weights {
     const float *qkv;      // attn_wq, attn_wk, attn_wv [3 n_embd][n_embd]
     const float *output;   // attn_wo                   [n_embd][n_embd]
-    const float *expand;   // mlp_fc1                   [4 n_embd][n_embd]
-    const float *contract; // mlp_fc2                   [n_embd][4 n_embd]
+    const float *fc1;      // mlp_fc1                   [4 n_embd][n_embd]
+    const float *fc2;      // mlp_fc2                   [n_embd][4 n_embd]
 };
 
 // What the backward pass needs of one layer.
@@ -46,14 +46,14 @@ struct layer_activations {
 
 // Sizes of the products of both passes, named for what they compute; w is [out][in].
 struct products {
-    struct rmsnorm_shape norm;
+    struct rmsnorm_sizes norm;
     struct {
-        struct matmul_shape qkv, output, expand, contract, lm_head; // y = x w^T
-        struct matmul_shape scores, mix;
+        struct matmul_sizes qkv, output, fc1, fc2, lm_head; // y = x w^T
+        struct matmul_sizes scores, mix;
     } forward;
     struct {
-        struct matmul_shape qkv, output, expand, contract, lm_head; // dx = dy w
-        struct matmul_shape scores, values, queries;
+        struct matmul_sizes qkv, output, fc1, fc2, lm_head; // dx = dy w
+        struct matmul_sizes scores, values, queries;
     } backward;
 };
 

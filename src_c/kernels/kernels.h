@@ -16,58 +16,58 @@
 #define ASSERT_OFFSET(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), "offsets.h")
 
 // Sizes of one matrix product: everything that does not change from call to call.
-struct matmul_shape {
+struct matmul_sizes {
     uint32_t columns;  // of y; at least 1
     uint32_t depth;    // length of the sum; at least 1
     uint32_t y_stride;
     uint32_t x_stride;
     uint32_t w_stride;
 };
-ASSERT_OFFSET(matmul_shape, columns, SHAPE_COLUMNS);
-ASSERT_OFFSET(matmul_shape, depth, SHAPE_DEPTH);
-ASSERT_OFFSET(matmul_shape, y_stride, SHAPE_Y_STRIDE);
-ASSERT_OFFSET(matmul_shape, x_stride, SHAPE_X_STRIDE);
-ASSERT_OFFSET(matmul_shape, w_stride, SHAPE_W_STRIDE);
+ASSERT_OFFSET(matmul_sizes, columns, SIZES_COLUMNS);
+ASSERT_OFFSET(matmul_sizes, depth, SIZES_DEPTH);
+ASSERT_OFFSET(matmul_sizes, y_stride, SIZES_Y_STRIDE);
+ASSERT_OFFSET(matmul_sizes, x_stride, SIZES_X_STRIDE);
+ASSERT_OFFSET(matmul_sizes, w_stride, SIZES_W_STRIDE);
 
 // Forward product.         y[r][c] = sum over k < depth of x[r][k] * w[c][k]                 r < rows, rows >= 1
-void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
 // The same onto y:         y[r][c] = y[r][c] + sum over k < depth of x[r][k] * w[c][k]; the chain starts from y[r][c].
-void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
 // Gradient of the input.   y[r][c] = sum over k < depth of x[r][k] * w[k][c]                 r < rows, rows >= 1
-void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
 // Gradient of weights.     y[r][c] = sum over k < depth of x[k][r] * w[k][c]                 r < rows, rows >= 1
-// Here depth, the number of positions, changes from call to call: the argument counts, not shape->depth.
-void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth, const struct matmul_shape *shape);
+// Here depth, the number of positions, changes from call to call: the argument counts, not sizes->depth.
+void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth, const struct matmul_sizes *sizes);
 
 // Products around ReLU, whose zeros (five in six, once trained) are left out. "Zero" is +0, all bits clear; each chain starts
 // from the named value and takes only the other terms, in ascending order.
 // Forward onto y:          y[r][c] = y[r][c] + sum over k < depth, x[r][k] not zero, of x[r][k] * w[c][k]
-void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
 // Gradient of ReLU's input: y[r][c] = sum over k < depth of x[r][k] * w[k][c] where active[r][c] is not zero, elsewhere +0.
 // The chain is matmul_nn's. active has y's stride.
 void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
-                      const struct matmul_shape *shape);
+                      const struct matmul_sizes *sizes);
 
 // Gradient of the input:   y[r][c] = +0 + sum over k < depth, x[r][k] not zero, of x[r][k] * w[k][c]
-void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape);
+void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
 // Gradient of weights:     y[r][c] = +0 + sum over k < depth, x[k][r] not zero, of x[k][r] * w[k][c]; depth as in matmul_tn
 void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
-                      const struct matmul_shape *shape);
+                      const struct matmul_sizes *sizes);
 
 // Causal products: a triangle of scores, of which only [t][u] with u <= t is read or written. Chains as above.
 // Scores of first <= t < last:     y[t][u] = sum over k < depth of x[t][k] * w[u][k]         u <= t
-void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *shape);
+void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_sizes *sizes);
 
 // Mix for first <= t < last:       y[t][c] = sum over u <= t of x[t][u] * w[u][c]            x is the triangle
-void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *shape);
+void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_sizes *sizes);
 
 // Transposed mix, u < positions:   y[u][c] = sum over u <= t < positions of x[t][u] * w[t][c]    x is the triangle
-void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_shape *shape);
+void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_sizes *sizes);
 
 // Softmax of scale * x, in place, times weight: with m the greatest x, e[i] = exp32((x[i] - m) * scale),
 // x[i] = e[i] * (weight * reciprocal32(sum of e, ascending)). length >= 1, scale > 0.
@@ -78,20 +78,20 @@ void softmax(float *x, uint32_t length, float scale, float weight);
 void softmax_backward(float *dy, const float *y, uint32_t length, float scale);
 
 // Sizes of an RMSNorm: rows of width values; mean is 1 / width.
-struct rmsnorm_shape {
+struct rmsnorm_sizes {
     uint32_t width;
     float mean;
 };
-ASSERT_OFFSET(rmsnorm_shape, width, NORM_WIDTH);
-ASSERT_OFFSET(rmsnorm_shape, mean, NORM_MEAN);
+ASSERT_OFFSET(rmsnorm_sizes, width, NORM_WIDTH);
+ASSERT_OFFSET(rmsnorm_sizes, mean, NORM_MEAN);
 #define RMSNORM_EPSILON 1e-5f
 
 // RMSNorm (microgpt.py rmsnorm): scale[r] = rsqrt32((chain of x * x) * mean + epsilon), y = x * scale. y may be x.
-void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_shape *shape);
+void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_sizes *sizes);
 
 // Its gradient onto dx: with c = (chain of dy * y) * mean, dx = dx + (dy - y * c) * scale, both steps fused.
 void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
-                      const struct rmsnorm_shape *shape);
+                      const struct rmsnorm_sizes *sizes);
 
 // x = max(0, x), in place; what has its sign bit set becomes +0.
 void relu(float *x, uint32_t length);

@@ -3,14 +3,14 @@
 #ifndef KERNELS_OFFSETS_H
 #define KERNELS_OFFSETS_H
 
-// struct matmul_shape
-#define SHAPE_COLUMNS 0
-#define SHAPE_DEPTH 4
-#define SHAPE_Y_STRIDE 8
-#define SHAPE_X_STRIDE 12
-#define SHAPE_W_STRIDE 16
+// struct matmul_sizes
+#define SIZES_COLUMNS 0
+#define SIZES_DEPTH 4
+#define SIZES_Y_STRIDE 8
+#define SIZES_X_STRIDE 12
+#define SIZES_W_STRIDE 16
 
-// struct rmsnorm_shape
+// struct rmsnorm_sizes
 #define NORM_WIDTH 0
 #define NORM_MEAN 4
 

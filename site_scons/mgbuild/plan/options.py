@@ -161,7 +161,7 @@ OPTIONS = (
     Option("flash_size", "4", _choice_of_int(1, 2, 4, 8, 16), "megabytes of flash: 1, 2, 4, 8 or 16", BUILD),
     Option("build", "build", build_folder.parse, "folder that takes everything the build makes", BUILD, is_path=True),
     Option("verbose", "0", _switch, "1: show every file and command of the build, not one line a phase", BUILD),
-    Option("k", "", str, "test: run the tests that match this pytest expression", OTHER),
+    Option("k", "", str, "test, mutants: what matches this pytest expression", OTHER),
     Option("port", "", str, "flash, monitor, erase: a device, socket:// or rfc2217://HOST:N", OTHER),
     Option("baud", "115200", _whole(9600, 4_000_000), "of the console: in the firmware and for monitor", OTHER),
     Option("flash_baud", "460800", _whole(9600, 4_000_000), "flash, erase: bits per second", OTHER),

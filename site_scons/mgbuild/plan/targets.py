@@ -28,6 +28,7 @@ TARGETS = {
         "build and run the same program on this machine; the shared library that tests use", ("host", "library")
     ),
     "test": Target("everything pytest and the linters check; k=EXPR narrows it", last=True),
+    "mutants": Target("which test notices which fault of tests/mutants.toml; k=EXPR narrows it", last=True),
     "memory": Target("the memory report of the ESP32 firmware, as text, as a page and as JSON", ("esp32", "library")),
     "fit": Target(
         "the largest model that fits the chip with these options, and other numbers of layers", ("esp32", "library")

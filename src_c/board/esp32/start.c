@@ -99,7 +99,7 @@ _Noreturn void board_start(void) {
     board_exit(app_main());
 }
 
-void board_alive(void) { watchdog_feed(); }
+void board_feed_watchdog(void) { watchdog_feed(); }
 
 bool board_is_interactive(void) { return true; }
 

@@ -20,7 +20,7 @@ bool board_is_interactive(void) { return false; }
 
 bool board_key_pressed(void) { return false; }
 
-void board_alive(void) {}
+void board_feed_watchdog(void) {}
 
 uint32_t board_cycles(void) { return 0; }
 

@@ -20,31 +20,31 @@ static float add_nonzero_terms(float sum, const float *x, const float *w, uint32
 
 // matmul_nt, its chains from the first product or from y; with NONZERO_TERMS matmul_nt_add_sparse.
 SPECIALISED void forward_product(enum start start, enum terms terms, float *y, const float *x, const float *w,
-                                 uint32_t rows, const struct matmul_shape *shape) {
+                                 uint32_t rows, const struct matmul_sizes *sizes) {
     struct block block;
     for (uint32_t r = 0; r < rows; r += BLOCK_ROWS) {
         const uint32_t block_rows = rows - r < BLOCK_ROWS ? rows - r : BLOCK_ROWS;
-        const float *x_rows = x + r * shape->x_stride;
-        for (uint32_t c = 0; c < shape->columns; c += BLOCK_COLUMNS) {
-            const uint32_t columns = shape->columns - c < BLOCK_COLUMNS ? shape->columns - c : BLOCK_COLUMNS;
-            const float *w_rows = w + c * shape->w_stride;
-            float *corner = y + r * shape->y_stride + c;
+        const float *x_rows = x + r * sizes->x_stride;
+        for (uint32_t c = 0; c < sizes->columns; c += BLOCK_COLUMNS) {
+            const uint32_t columns = sizes->columns - c < BLOCK_COLUMNS ? sizes->columns - c : BLOCK_COLUMNS;
+            const float *w_rows = w + c * sizes->w_stride;
+            float *corner = y + r * sizes->y_stride + c;
             if (start == FROM_SUM) {
                 for (uint32_t i = 0; i < block_rows; ++i) {
                     for (uint32_t j = 0; j < columns; ++j) {
-                        block.sums[j][i] = corner[i * shape->y_stride + j];
+                        block.sums[j][i] = corner[i * sizes->y_stride + j];
                     }
                 }
             }
-            block_dots(&block, start, c > 0, x_rows, shape->x_stride, block_rows, w_rows, shape->w_stride, columns,
-                       shape->depth);
+            block_dots(&block, start, c > 0, x_rows, sizes->x_stride, block_rows, w_rows, sizes->w_stride, columns,
+                       sizes->depth);
             for (uint32_t i = 0; i < block_rows; ++i) {
                 for (uint32_t j = 0; j < columns; ++j) {
-                    float *out = corner + i * shape->y_stride + j;
+                    float *out = corner + i * sizes->y_stride + j;
                     float sum = block.sums[j][i];
                     if (terms == NONZERO_TERMS && may_differ_without_zeros(sum)) {
-                        const float *w_row = w_rows + j * shape->w_stride;
-                        sum = add_nonzero_terms(*out, x_rows + i * shape->x_stride, w_row, 1, shape->depth);
+                        const float *w_row = w_rows + j * sizes->w_stride;
+                        sum = add_nonzero_terms(*out, x_rows + i * sizes->x_stride, w_row, 1, sizes->depth);
                     }
                     *out = sum;
                 }
@@ -53,52 +53,52 @@ SPECIALISED void forward_product(enum start start, enum terms terms, float *y, c
     }
 }
 
-void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    forward_product(FROM_PRODUCT, ALL_TERMS, y, x, w, rows, shape);
+void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes) {
+    forward_product(FROM_PRODUCT, ALL_TERMS, y, x, w, rows, sizes);
 }
 
-void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    forward_product(FROM_SUM, ALL_TERMS, y, x, w, rows, shape);
+void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes) {
+    forward_product(FROM_SUM, ALL_TERMS, y, x, w, rows, sizes);
 }
 
-void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    forward_product(FROM_SUM, NONZERO_TERMS, y, x, w, rows, shape);
+void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes) {
+    forward_product(FROM_SUM, NONZERO_TERMS, y, x, w, rows, sizes);
 }
 
-void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    combine(ALL_TERMS, y, shape->y_stride, x, shape->x_stride, 1, w, shape->w_stride, rows, shape->columns, shape->depth);
+void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes) {
+    combine(ALL_TERMS, y, sizes->y_stride, x, sizes->x_stride, 1, w, sizes->w_stride, rows, sizes->columns, sizes->depth);
 }
 
 void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
-                      const struct matmul_shape *shape) {
-    matmul_nn(y, x, w, rows, shape);
+                      const struct matmul_sizes *sizes) {
+    matmul_nn(y, x, w, rows, sizes);
     for (uint32_t r = 0; r < rows; ++r) {
-        float *y_row = y + r * shape->y_stride;
-        const float *active_row = active + r * shape->y_stride;
-        for (uint32_t c = 0; c < shape->columns; ++c) {
+        float *y_row = y + r * sizes->y_stride;
+        const float *active_row = active + r * sizes->y_stride;
+        for (uint32_t c = 0; c < sizes->columns; ++c) {
             y_row[c] = is_zero(active_row[c]) ? 0.0f : y_row[c];
         }
     }
 }
 
-void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *shape) {
-    matmul_nn(y, x, w, rows, shape);
+void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes) {
+    matmul_nn(y, x, w, rows, sizes);
     for (uint32_t r = 0; r < rows; ++r) {
-        float *y_row = y + r * shape->y_stride;
-        for (uint32_t c = 0; c < shape->columns; ++c) {
+        float *y_row = y + r * sizes->y_stride;
+        for (uint32_t c = 0; c < sizes->columns; ++c) {
             if (may_differ_without_zeros(y_row[c])) {
-                y_row[c] = add_nonzero_terms(0.0f, x + r * shape->x_stride, w + c, shape->w_stride, shape->depth);
+                y_row[c] = add_nonzero_terms(0.0f, x + r * sizes->x_stride, w + c, sizes->w_stride, sizes->depth);
             }
         }
     }
 }
 
 void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
-               const struct matmul_shape *shape) {
-    combine(ALL_TERMS, y, shape->y_stride, x, 1, shape->x_stride, w, shape->w_stride, rows, shape->columns, depth);
+               const struct matmul_sizes *sizes) {
+    combine(ALL_TERMS, y, sizes->y_stride, x, 1, sizes->x_stride, w, sizes->w_stride, rows, sizes->columns, depth);
 }
 
 void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
-                      const struct matmul_shape *shape) {
-    combine(NONZERO_TERMS, y, shape->y_stride, x, 1, shape->x_stride, w, shape->w_stride, rows, shape->columns, depth);
+                      const struct matmul_sizes *sizes) {
+    combine(NONZERO_TERMS, y, sizes->y_stride, x, 1, sizes->x_stride, w, sizes->w_stride, rows, sizes->columns, depth);
 }

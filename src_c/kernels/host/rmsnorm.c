@@ -22,19 +22,19 @@ static void dot_products(float sums[ROWS], const float *x, const float *y, uint3
     sums[3] = s3;
 }
 
-void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_shape *shape) {
+void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_sizes *sizes) {
     for (uint32_t r = 0; r < rows; r += ROWS) {
         const uint32_t count = rows - r < ROWS ? rows - r : ROWS;
         float scales[ROWS];
-        dot_products(scales, x + r * shape->width, x + r * shape->width, count, shape->width);
+        dot_products(scales, x + r * sizes->width, x + r * sizes->width, count, sizes->width);
         for (uint32_t i = 0; i < ROWS; ++i) {
-            scales[i] = rsqrt32(FMA32(scales[i], shape->mean, RMSNORM_EPSILON));
+            scales[i] = rsqrt32(FMA32(scales[i], sizes->mean, RMSNORM_EPSILON));
         }
         for (uint32_t i = 0; i < count; ++i) {
-            const float *x_row = x + (r + i) * shape->width;
-            float *y_row = y + (r + i) * shape->width;
+            const float *x_row = x + (r + i) * sizes->width;
+            float *y_row = y + (r + i) * sizes->width;
             scale[r + i] = scales[i];
-            for (uint32_t j = 0; j < shape->width; ++j) {
+            for (uint32_t j = 0; j < sizes->width; ++j) {
                 y_row[j] = x_row[j] * scales[i];
             }
         }
@@ -42,17 +42,17 @@ void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct
 }
 
 void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
-                      const struct rmsnorm_shape *shape) {
+                      const struct rmsnorm_sizes *sizes) {
     for (uint32_t r = 0; r < rows; r += ROWS) {
         const uint32_t count = rows - r < ROWS ? rows - r : ROWS;
         float projections[ROWS];
-        dot_products(projections, dy + r * shape->width, y + r * shape->width, count, shape->width);
+        dot_products(projections, dy + r * sizes->width, y + r * sizes->width, count, sizes->width);
         for (uint32_t i = 0; i < count; ++i) {
-            const float *dy_row = dy + (r + i) * shape->width;
-            const float *y_row = y + (r + i) * shape->width;
-            float *dx_row = dx + (r + i) * shape->width;
-            const float projection = projections[i] * shape->mean;
-            for (uint32_t j = 0; j < shape->width; ++j) {
+            const float *dy_row = dy + (r + i) * sizes->width;
+            const float *y_row = y + (r + i) * sizes->width;
+            float *dx_row = dx + (r + i) * sizes->width;
+            const float projection = projections[i] * sizes->mean;
+            for (uint32_t j = 0; j < sizes->width; ++j) {
                 dx_row[j] = FMA32(FMA32(-y_row[j], projection, dy_row[j]), scale[r + i], dx_row[j]);
             }
         }

@@ -31,7 +31,7 @@ static float add_sparse(float sum, const float *x, uint32_t x_step, const float 
     return sum;
 }
 
-void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *s) {
+void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             y[r * s->y_stride + c] = dot(x + r * s->x_stride, 1, w + c * s->w_stride, 1, s->depth);
@@ -39,7 +39,7 @@ void matmul_nt(float *y, const float *x, const float *w, uint32_t rows, const st
     }
 }
 
-void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *s) {
+void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             float *out = &y[r * s->y_stride + c];
@@ -48,7 +48,7 @@ void matmul_nt_add(float *y, const float *x, const float *w, uint32_t rows, cons
     }
 }
 
-void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *s) {
+void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             float *out = &y[r * s->y_stride + c];
@@ -57,7 +57,7 @@ void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t row
     }
 }
 
-void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *s) {
+void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             y[r * s->y_stride + c] = dot(x + r * s->x_stride, 1, w + c, s->w_stride, s->depth);
@@ -66,7 +66,7 @@ void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const st
 }
 
 void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
-                      const struct matmul_shape *s) {
+                      const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             const float sum = dot(x + r * s->x_stride, 1, w + c, s->w_stride, s->depth);
@@ -75,7 +75,7 @@ void matmul_nn_masked(float *y, const float *x, const float *w, const float *act
     }
 }
 
-void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_shape *s) {
+void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             y[r * s->y_stride + c] = add_sparse(0.0f, x + r * s->x_stride, 1, w + c, s->w_stride, s->depth);
@@ -83,7 +83,7 @@ void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, c
     }
 }
 
-void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth, const struct matmul_shape *s) {
+void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth, const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             y[r * s->y_stride + c] = dot(x + r, s->x_stride, w + c, s->w_stride, depth);
@@ -92,7 +92,7 @@ void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t
 }
 
 void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
-                      const struct matmul_shape *s) {
+                      const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             y[r * s->y_stride + c] = add_sparse(0.0f, x + r, s->x_stride, w + c, s->w_stride, depth);
@@ -100,7 +100,7 @@ void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, u
     }
 }
 
-void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *s) {
+void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_sizes *s) {
     for (uint32_t t = first; t < last; ++t) {
         for (uint32_t u = 0; u <= t; ++u) {
             y[t * s->y_stride + u] = dot(x + t * s->x_stride, 1, w + u * s->w_stride, 1, s->depth);
@@ -108,7 +108,7 @@ void causal_nt(float *y, const float *x, const float *w, uint32_t first, uint32_
     }
 }
 
-void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_shape *s) {
+void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_t last, const struct matmul_sizes *s) {
     for (uint32_t t = first; t < last; ++t) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             y[t * s->y_stride + c] = dot(x + t * s->x_stride, 1, w + c, s->w_stride, t + 1);
@@ -116,7 +116,7 @@ void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_
     }
 }
 
-void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_shape *s) {
+void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_sizes *s) {
     for (uint32_t u = 0; u < positions; ++u) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             const float *x_from = x + u * s->x_stride + u, *w_from = w + u * s->w_stride + c;

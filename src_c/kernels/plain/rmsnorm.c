@@ -10,20 +10,20 @@ static float dot(const float *x, const float *y, uint32_t width) {
     return sum;
 }
 
-void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r, x += shape->width, y += shape->width) {
-        scale[r] = rsqrt32(FMA32(dot(x, x, shape->width), shape->mean, RMSNORM_EPSILON));
-        for (uint32_t i = 0; i < shape->width; ++i) {
+void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct rmsnorm_sizes *sizes) {
+    for (uint32_t r = 0; r < rows; ++r, x += sizes->width, y += sizes->width) {
+        scale[r] = rsqrt32(FMA32(dot(x, x, sizes->width), sizes->mean, RMSNORM_EPSILON));
+        for (uint32_t i = 0; i < sizes->width; ++i) {
             y[i] = x[i] * scale[r];
         }
     }
 }
 
 void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
-                      const struct rmsnorm_shape *shape) {
-    for (uint32_t r = 0; r < rows; ++r, dx += shape->width, dy += shape->width, y += shape->width) {
-        const float projection = dot(dy, y, shape->width) * shape->mean;
-        for (uint32_t i = 0; i < shape->width; ++i) {
+                      const struct rmsnorm_sizes *sizes) {
+    for (uint32_t r = 0; r < rows; ++r, dx += sizes->width, dy += sizes->width, y += sizes->width) {
+        const float projection = dot(dy, y, sizes->width) * sizes->mean;
+        for (uint32_t i = 0; i < sizes->width; ++i) {
             dx[i] = FMA32(FMA32(-y[i], projection, dy[i]), scale[r], dx[i]);
         }
     }

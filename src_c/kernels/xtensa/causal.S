@@ -2,12 +2,12 @@
 // causal_nt, causal_nn, causal_tn: the products of attention over a triangle of scores.
 //                                                               twin: plain/products.c    contract: kernels.h
 //
-// causal_nt   in     a2=y a3=x a4=w a5=first a6=last a7=shape
+// causal_nt   in     a2=y a3=x a4=w a5=first a6=last a7=sizes
 //             live   a2=y a3=x of this row  a5=u of its last score  a6=rows left  a8 a9 a10=strides of y x w in bytes
 //                    a11=depth  a12=y a13=w of this score  a14=x of this step  a15=w of this step
 //                    f0 f5=sums f1-f4 f6 f7 f12=w f8-f11=x of a row whose depth is 4
 //             order  depth 4: 9 instructions for a score, 13 for a row; else 3 for a step and 9
-// the others  in     a2=y a3=x a4=w a5=first a6=last a7=shape (tn: a5=positions a6=shape)
+// the others  in     a2=y a3=x a4=w a5=first a6=last a7=sizes (tn: a5=positions a6=sizes)
 //             live   a2=y a3=x a4=w of this row's first step  a5=steps, less one  a6=rows left  a7=columns
 //                    a8=y_stride a9=step of x a10=w_stride in bytes  a11=columns left  a12=x a13=w of this step
 //                    a14=w of these columns  a15=y    f0-f3=sums f4=x f5-f8=w    frame: what moves x on to the next row
@@ -17,10 +17,10 @@
 
 FUNCTION(causal_nt)
     entry   a1, 32
-    l32i    a8, a7, SHAPE_Y_STRIDE
-    l32i    a9, a7, SHAPE_X_STRIDE
-    l32i    a10, a7, SHAPE_W_STRIDE
-    l32i    a11, a7, SHAPE_DEPTH
+    l32i    a8, a7, SIZES_Y_STRIDE
+    l32i    a9, a7, SIZES_X_STRIDE
+    l32i    a10, a7, SIZES_W_STRIDE
+    l32i    a11, a7, SIZES_DEPTH
     slli    a8, a8, 2
     slli    a9, a9, 2
     slli    a10, a10, 2
@@ -179,10 +179,10 @@ END_FUNCTION(causal_nt)
 
 FUNCTION(causal_nn)
     entry   a1, 32
-    l32i    a8, a7, SHAPE_Y_STRIDE
-    l32i    a9, a7, SHAPE_X_STRIDE
-    l32i    a10, a7, SHAPE_W_STRIDE
-    l32i    a7, a7, SHAPE_COLUMNS
+    l32i    a8, a7, SIZES_Y_STRIDE
+    l32i    a9, a7, SIZES_X_STRIDE
+    l32i    a10, a7, SIZES_W_STRIDE
+    l32i    a7, a7, SIZES_COLUMNS
     slli    a8, a8, 2
     slli    a9, a9, 2
     slli    a10, a10, 2
@@ -201,10 +201,10 @@ END_FUNCTION(causal_nn)
 
 FUNCTION(causal_tn)
     entry   a1, 32
-    l32i    a8, a6, SHAPE_Y_STRIDE
-    l32i    a9, a6, SHAPE_X_STRIDE
-    l32i    a10, a6, SHAPE_W_STRIDE
-    l32i    a7, a6, SHAPE_COLUMNS
+    l32i    a8, a6, SIZES_Y_STRIDE
+    l32i    a9, a6, SIZES_X_STRIDE
+    l32i    a10, a6, SIZES_W_STRIDE
+    l32i    a7, a6, SIZES_COLUMNS
     slli    a8, a8, 2
     slli    a9, a9, 2
     slli    a10, a10, 2

@@ -2,7 +2,7 @@
 // matmul_nn_masked: y = x w where ReLU let something through, zero elsewhere.
 //                                                          twin: plain/products.c    contract: kernels.h
 //
-// in     a2=y a3=x a4=w a5=active a6=rows a7=shape
+// in     a2=y a3=x a4=w a5=active a6=rows a7=sizes
 // live   a8=columns a9=steps, less one  a10=w_stride in bytes  a11=from a row's end to the next in y  a12=x_stride in bytes
 //        a13=x of this step  a14=w of this step, scratch  a15=w of this column
 //        f0=sum f1=x f2=w f3=0
@@ -14,11 +14,11 @@
 
 FUNCTION(matmul_nn_masked)
     entry   a1, 32
-    l32i    a8, a7, SHAPE_COLUMNS
-    l32i    a9, a7, SHAPE_DEPTH
-    l32i    a11, a7, SHAPE_Y_STRIDE
-    l32i    a12, a7, SHAPE_X_STRIDE
-    l32i    a10, a7, SHAPE_W_STRIDE
+    l32i    a8, a7, SIZES_COLUMNS
+    l32i    a9, a7, SIZES_DEPTH
+    l32i    a11, a7, SIZES_Y_STRIDE
+    l32i    a12, a7, SIZES_X_STRIDE
+    l32i    a10, a7, SIZES_W_STRIDE
     sub     a11, a11, a8
     addi    a9, a9, -1
     slli    a10, a10, 2

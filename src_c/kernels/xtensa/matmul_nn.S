@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // matmul_nn: y = x w, the gradient of a layer's input.             twin: plain/products.c    contract: kernels.h
 //
-// in     a2=y a3=x a4=w a5=rows a6=shape
+// in     a2=y a3=x a4=w a5=rows a6=sizes
 // live   rows.h has the table
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
@@ -42,11 +42,11 @@
 
 FUNCTION(matmul_nn)
     entry   a1, FRAME_BYTES
-    l32i    a7, a6, SHAPE_COLUMNS
-    l32i    a13, a6, SHAPE_DEPTH
-    l32i    a8, a6, SHAPE_Y_STRIDE
-    l32i    a9, a6, SHAPE_X_STRIDE
-    l32i    a10, a6, SHAPE_W_STRIDE
+    l32i    a7, a6, SIZES_COLUMNS
+    l32i    a13, a6, SIZES_DEPTH
+    l32i    a8, a6, SIZES_Y_STRIDE
+    l32i    a9, a6, SIZES_X_STRIDE
+    l32i    a10, a6, SIZES_W_STRIDE
     slli    a15, a13, 2
     addi    a13, a13, -1
     slli    a8, a8, 2

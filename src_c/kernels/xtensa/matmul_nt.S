@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // matmul_nt, matmul_nt_add: y = x w^T, the forward product.       twin: plain/products.c    contract: kernels.h
 //
-// in     a2=y a3=x a4=w a5=rows a6=shape
+// in     a2=y a3=x a4=w a5=rows a6=sizes
 // live   rows.h has the table. Besides, where a single row takes 8 columns, w of columns 3 to 7 is in a6 a4 a5 a11 a14:
 //        such a tile has no x of further rows, and y of one row needs no stride and no scratch
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
@@ -80,11 +80,11 @@
 
 .macro product_nt start
     entry   a1, FRAME_BYTES
-    l32i    a7, a6, SHAPE_COLUMNS
-    l32i    a13, a6, SHAPE_DEPTH
-    l32i    a8, a6, SHAPE_Y_STRIDE
-    l32i    a9, a6, SHAPE_X_STRIDE
-    l32i    a10, a6, SHAPE_W_STRIDE
+    l32i    a7, a6, SIZES_COLUMNS
+    l32i    a13, a6, SIZES_DEPTH
+    l32i    a8, a6, SIZES_Y_STRIDE
+    l32i    a9, a6, SIZES_X_STRIDE
+    l32i    a10, a6, SIZES_W_STRIDE
     slli    a15, a13, 2
     .ifc \start, product
     addi    a13, a13, -1

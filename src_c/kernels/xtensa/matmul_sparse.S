@@ -2,14 +2,14 @@
 // matmul_nt_add_sparse, matmul_nn_sparse, matmul_tn_sparse: products that leave out the zeros of x.
 //                                                                twin: plain/products.c    contract: kernels.h
 //
-// nt, nn      in     a2=y a3=x a4=w a5=rows a6=shape
+// nt, nn      in     a2=y a3=x a4=w a5=rows a6=sizes
 //             A row of x is taken in pieces of up to PIECE steps: first the addresses of what is not zero go to a list,
 //             then each block of 8 columns (or 1) walks along the list.
 //             live   a2=y of these columns  a3=x of the next piece  a4=w of these columns, nt: less the row's x
 //                    a5=columns left  a6=length of the list  a7=bits of x, address of x, then of w  a15=place in the list
 //                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride  a9=x of the row
 //             order  9 instructions for 4 zeros; another x: 6, and 20 (nn 22) for 8 columns; 23 for 8 columns of a piece
-// tn          in     a2=y a3=x a4=w a5=rows a6=depth a7=shape
+// tn          in     a2=y a3=x a4=w a5=rows a6=depth a7=sizes
 //             live   a2=y a3=x of this row and step  a4=w of the columns' first step  a5=rows left  a6=depth
 //                    a7=w of this step  a8=w_stride a9=x_stride in bytes  a15=bits of x, scratch
 //             order  8 columns: 4 instructions for a zero, 22 for another x, 24 for a row
@@ -119,11 +119,11 @@
 
 .macro sparse_product kind
     entry   a1, SPARSE_FRAME_BYTES
-    l32i    a7, a6, SHAPE_COLUMNS
-    l32i    a8, a6, SHAPE_DEPTH
-    l32i    a9, a6, SHAPE_Y_STRIDE
-    l32i    a10, a6, SHAPE_X_STRIDE
-    l32i    a11, a6, SHAPE_W_STRIDE
+    l32i    a7, a6, SIZES_COLUMNS
+    l32i    a8, a6, SIZES_DEPTH
+    l32i    a9, a6, SIZES_Y_STRIDE
+    l32i    a10, a6, SIZES_X_STRIDE
+    l32i    a11, a6, SIZES_W_STRIDE
     slli    a9, a9, 2
     slli    a10, a10, 2
     s32i    a2, a1, SPARSE_Y
@@ -285,10 +285,10 @@ END_FUNCTION(matmul_nn_sparse)
 
 FUNCTION(matmul_tn_sparse)
     entry   a1, FRAME_BYTES
-    l32i    a10, a7, SHAPE_COLUMNS
-    l32i    a11, a7, SHAPE_Y_STRIDE
-    l32i    a9, a7, SHAPE_X_STRIDE
-    l32i    a8, a7, SHAPE_W_STRIDE
+    l32i    a10, a7, SIZES_COLUMNS
+    l32i    a11, a7, SIZES_Y_STRIDE
+    l32i    a9, a7, SIZES_X_STRIDE
+    l32i    a8, a7, SIZES_W_STRIDE
     slli    a11, a11, 2
     slli    a9, a9, 2
     slli    a8, a8, 2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // matmul_tn: y = x^T w, the gradient of weights.                   twin: plain/products.c    contract: kernels.h
 //
-// in     a2=y a3=x a4=w a5=rows a6=depth a7=shape
+// in     a2=y a3=x a4=w a5=rows a6=depth a7=sizes
 // live   rows.h has the table
 // uses   f0-f15, LBEG/LEND/LCOUNT      stack 48 (leaf)      over-read 0
 // order  one chain for each output, ascending; 12 of them in flight
@@ -44,10 +44,10 @@
 
 FUNCTION(matmul_tn)
     entry   a1, FRAME_BYTES
-    l32i    a8, a7, SHAPE_COLUMNS
-    l32i    a9, a7, SHAPE_Y_STRIDE
-    l32i    a11, a7, SHAPE_X_STRIDE
-    l32i    a10, a7, SHAPE_W_STRIDE
+    l32i    a8, a7, SIZES_COLUMNS
+    l32i    a9, a7, SIZES_Y_STRIDE
+    l32i    a11, a7, SIZES_X_STRIDE
+    l32i    a10, a7, SIZES_W_STRIDE
     addi    a13, a6, -1
     slli    a9, a9, 2
     slli    a6, a11, 2

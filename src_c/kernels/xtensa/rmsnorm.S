@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // rmsnorm, rmsnorm_backward.                                     twin: plain/rmsnorm.c    contract: kernels.h
 //
-// rmsnorm            in a2=y a3=scale a4=x a5=rows a6=shape
+// rmsnorm            in a2=y a3=scale a4=x a5=rows a6=sizes
 //             live   a8=width less one  a9=RSQRT_SEED a10=constants a11=x of the sum  a12=scratch
 //                    a13=groups of 4 a14=elements beside them
 //                    f0=sum, then 1 / root f1-f7=scratch f11=epsilon f12=mean f13=RSQRT_SCALE f14=A f15=C
 //             order  5 instructions for an element, 31 for a row
-// rmsnorm_backward   in a2=dx a3=dy a4=y a5=scale a6=rows a7=shape
+// rmsnorm_backward   in a2=dx a3=dy a4=y a5=scale a6=rows a7=sizes
 //             live   a8=width, a9=width less one  a10=dy a11=y of the sum  a12=pairs
 //                    f0=sum, then projection f1 f6=dy f2 f7=y f3 f8=dx f4=scale f5=mean
 //             order  9 instructions for an element, 15 for a row
