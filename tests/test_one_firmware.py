@@ -16,11 +16,11 @@ from mgbuild.firmware import image
 from microgpt import Learner, Text
 
 from python_ref import numpy_gpt, training
-from python_ref.model import Shape
+from python_ref.model import ADAM_BETA2, Shape
 from python_ref.training import Recipe
 
 NAMES = ROOT / "data" / "names.txt"
-LOSS_TOLERANCE = 5e-5  # measured over 150 random models: 7e-6 at worst
+LOSS_TOLERANCE = 2e-5  # measured over 800 random models: 5e-6 at worst
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def models(draw: st.DrawFn) -> tuple[Shape, list[str], int]:
 SMALLEST = Shape(vocab_size=2, n_layer=1, n_embd=1, n_head=1, block_size=1)
 LARGEST = Shape(vocab_size=256, n_layer=4, n_embd=48, n_head=6, block_size=40)
 ONE_COLUMN_A_HEAD = Shape(vocab_size=28, n_layer=2, n_embd=7, n_head=7, block_size=9)
-STEPS = 3  # with two the moments of the first are read; what goes wrong later goes wrong in other shapes too
+STEPS = 3  # from the second on, the moments that are read are not zero
 
 
 @settings(max_examples=15)  # each takes as long as the emulator to start
@@ -131,9 +131,11 @@ def test_a_model_that_needs_both_banks_of_the_chip_has_the_bits_of_this_machine(
 
 
 class Watched(numpy_gpt.Learner):
-    """The reference, with an eye on how near the input of a hidden unit comes to zero."""
+    """The reference, with an eye on what rounding may decide: how near the input of a hidden unit comes to zero, and
+    how small the gradients of a weight may be all along, for Adam makes whole steps of them."""
 
     nearest: float
+    smallest: float
 
     def learn(self, tokens: list[int], step: int, rate: float) -> float:
         exact = np.asarray(self.parameters)
@@ -141,7 +143,10 @@ class Watched(numpy_gpt.Learner):
         for number, layer in enumerate(numpy_gpt.forward(exact, self.shape, self.shape.split(tokens)[0]).layers):
             inputs = layer.mlp_input @ weights[f"layer{number}.mlp_fc1"].T
             Watched.nearest = min(Watched.nearest, np.abs(inputs).min())
-        return super().learn(tokens, step, rate)
+        loss = super().learn(tokens, step, rate)
+        squares = self._second[self._second > 0].min() / (1 - ADAM_BETA2)
+        Watched.smallest = min(Watched.smallest, squares**0.5)
+        return loss
 
 
 @settings(max_examples=60)
@@ -149,13 +154,14 @@ class Watched(numpy_gpt.Learner):
 def test_losses_are_the_references_for_any_shape_text_and_seed(
     programs: Programs, model: tuple[Shape, list[str], int]
 ) -> None:
-    """Left out: runs in which a hidden unit is so near to zero that float32 and float64 may decide it differently, and
-    norms over one column, which are signs that turn."""
+    """Left out: runs in which a hidden unit is so near to zero that float32 and float64 may decide it differently, or
+    all gradients of a weight so near to Adam's epsilon that their rounding decides how far it moves; and norms over one
+    column, which are signs that turn."""
     shape, documents, seed = model
     assume(shape.n_embd > 1)
-    Watched.nearest = np.inf
+    Watched.nearest = Watched.smallest = np.inf
     run = training.train(Watched, documents, shape, Recipe(seed=seed, steps=6, samples=0))
-    assume(Watched.nearest > 1e-5)
+    assume(Watched.nearest > 1e-5 and Watched.smallest > 3e-8)
     learner = Learner(Text.of(documents), path=programs.library(), seed=seed, steps=6, **options(shape))
     assert np.abs(learner.train() - run.losses).max() < LOSS_TOLERANCE
 
