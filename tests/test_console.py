@@ -44,7 +44,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Print:
 
 @given(st.floats(min_value=0, max_value=2**27, exclude_max=True, width=32))
 def test_four_decimals_round_as_python_rounds(printed: Print, value: float) -> None:
-    assert printed("print_fixed4", ctypes.c_float(value)) == f"{value:.4f}"
+    assert printed("print_fixed", ctypes.c_float(value), 4) == f"{value:.4f}"
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_four_decimals_round_as_python_rounds(printed: Print, value: float) -> N
 @pytest.mark.parametrize("sign", [1, -1])
 def test_four_decimals_at_ties_and_carries(printed: Print, value: float, sign: int) -> None:
     value = float(np.float32(sign * value))
-    assert printed("print_fixed4", ctypes.c_float(value)) == f"{value:.4f}"
+    assert printed("print_fixed", ctypes.c_float(value), 4) == f"{value:.4f}"
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_loss_that_is_no_number_says_so(printed: Print, value: str) -> None:
-    assert printed("print_fixed4", ctypes.c_float(float(value))) == value
+    assert printed("print_fixed", ctypes.c_float(float(value)), 4) == value
 
 
 @given(st.integers(0, 2**32 - 1) | st.integers(0, 2**32 // 10).map(lambda tens: 10 * tens), st.integers(1, 12))

@@ -18,14 +18,14 @@ COUNT = re.compile(r"^(num docs|vocab size|num params): (\d+)$", re.MULTILINE)
 REMARK = re.compile(r"^# (.*)$", re.MULTILINE)
 
 
-def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any]) -> str:
+def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed: bool = False) -> str:
     """Run a program with its console on ours, write what it said to `output` (JSON), and return its checksum.
 
-    made_from: configure.with_text(), of the program.
+    made_from: configure.with_text(), of the program. typed: it takes commands from our standard input.
     Raises UserError when the program fails or the console cannot be written; then there is no `output`.
     """
     output.unlink(missing_ok=True)
-    status, console = follow(words)
+    status, console = follow(words, typed)
     result = parse(console)
     if status != 0 or not result["weights_crc32"]:
         raise UserError(f"{words[0]} ended with status {status}" if status else f"{words[0]} printed no checksum")
@@ -34,24 +34,24 @@ def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any]) -> str
     return result["weights_crc32"]
 
 
-def follow(words: Sequence[str]) -> tuple[int, str]:
-    """Run a program, pass its lines on as they come, and return its exit status and what it wrote.
+def follow(words: Sequence[str], typed: bool) -> tuple[int, str]:
+    """Run a program, pass what it writes on as it comes, and return its exit status and all of that.
 
     Raises UserError when ours cannot be written, and ends the program.
     """
     sys.stdout.flush()
-    lines = []
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    parts = []
+    with subprocess.Popen(words, stdin=None if typed else subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout
         try:
-            for line in process.stdout:
-                lines.append(line)
-                sys.stdout.buffer.write(line)
+            while part := process.stdout.read1():  # not by lines: a prompt ends none
+                parts.append(part)
+                sys.stdout.buffer.write(part)
                 sys.stdout.buffer.flush()
         except OSError as error:
             process.kill()
             raise UserError(f"cannot write what the program prints: {error.strerror}") from None
-    return process.returncode, b"".join(lines).decode("utf-8", "replace")
+    return process.returncode, b"".join(parts).decode("utf-8", "replace")
 
 
 def parse(console: str) -> dict[str, Any]:

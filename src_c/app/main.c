@@ -1,42 +1,38 @@
 // SPDX-License-Identifier: MIT
-// The program: trains from scratch, then invents names, and prints what microgpt.py prints.
-#include <stdbool.h>
-
+// The program: trains from scratch, then invents names, as microgpt.py does; then, or when a key is pressed, takes commands.
+#include "app/commands.h"
+#include "app/console.h"
+#include "app/program.h"
 #include "app/refusal.h"
+#include "app/run.h"
 #include "app/settings.h"
 #include "board/board.h"
-#include "core/dataset.h"
-#include "core/learner.h"
-#include "math/math32.h"
 #include "text/print.h"
 
-static struct learner learner;
+struct program program;
 
-static void print_line(const char *label, uint32_t value) {
-    print_text(label);
-    print_unsigned(value, 1);
-    print_text("\n");
-}
+// What takes the turns.
+static enum {
+    THE_RUN,    // from the start, unasked
+    MORE_NAMES, // after it, where somebody watches
+    THE_PROMPT,
+    A_COMMAND, // that takes more than one turn
+    THE_END,
+} doing;
 
-static void print_step(uint32_t number, float loss) {
-    print_text("step ");
-    print_unsigned(number, 4);
-    print_text(" / ");
-    print_unsigned(settings.steps, 4);
-    print_text(" | loss ");
-    print_fixed4(loss);
-    print_text("\n");
-}
+static int status;
 
-static void print_document(const uint8_t *tokens, uint32_t length) {
+int app_status(void) { return status; }
+
+void print_document(const uint8_t *tokens, uint32_t length) {
     for (uint32_t i = 0; i < length; ++i) {
-        print_character(learner.dataset.characters[tokens[i]]);
+        print_character(program.dataset.characters[tokens[i]]);
     }
     print_text("\n");
 }
 
-// Decimal where one word holds it, else hexadecimal; the build takes both.
-static void print_seed(void) {
+// Decimal where one word holds it, else hexadecimal; build and console take both.
+void print_seed(void) {
     if (settings.seed_words == 1) {
         print_unsigned(settings.seed[0], 1);
         return;
@@ -44,121 +40,6 @@ static void print_seed(void) {
     print_text("0x");
     for (uint32_t i = settings.seed_words; i-- > 0;) {
         print_hex(settings.seed[i]);
-    }
-}
-
-static void announce_seed(void) {
-    print_text("# seed ");
-    print_seed();
-    if (settings.seed_from_chip) {
-        print_text(": drawn from the chip's noise, fit for this and not for cryptography; seed=");
-        print_seed();
-        print_text(" repeats the run anywhere");
-    }
-    print_text("\n");
-}
-
-// Counts up, into the spare word behind the seed if need be; from there it starts again.
-static void next_seed(uint32_t room) {
-    uint32_t i = 0;
-    while (i < settings.seed_words && ++settings.seed[i] == 0) {
-        ++i;
-    }
-    if (i == settings.seed_words && i < room) {
-        settings.seed[settings.seed_words++] = 1;
-    }
-}
-
-// Milliseconds that went by while the processor counted so many cycles.
-static float milliseconds(uint64_t cycles) {
-    const float counted = (float)(uint32_t)(cycles >> 32) * 0x1p32f + (float)(uint32_t)cycles;
-    return divide32(counted, (float)board_cycles_per_millisecond());
-}
-
-#define MAY_BE_TOO_LARGE "; lr= may be too large" // one string for both: the linker shares what they end with
-
-// How many steps at the end tell whether training went anywhere.
-static uint32_t last_steps(void) { return settings.steps < 100 ? settings.steps : 100; }
-
-// Says so when the last steps' mean loss is more than half a nat above that of the first step and of guessing.
-static void report_divergence(float first_loss, float last_losses) {
-    const float guessing = log32((float)learner.model.shape.vocab_size);
-    const float mean = divide32(last_losses, (float)last_steps());
-    if (mean > (first_loss > guessing ? first_loss : guessing) + 0.5f) {
-        print_text("# training diverged to a mean loss of ");
-        print_fixed4(mean);
-        print_text(MAY_BE_TOO_LARGE);
-        print_text("\n");
-    }
-}
-
-static bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
-
-static void train(void) {
-    const uint32_t steps = settings.steps;
-    uint32_t until_print = settings.log_every;
-    uint64_t cycles = 0;
-    float first_loss = 0.0f;
-    float last_losses = 0.0f;
-    for (uint32_t number = 1; number <= steps; ++number) {
-        const uint32_t begin = board_cycles();
-        const float loss = learner_step(&learner);
-        cycles += board_cycles() - begin;
-        board_feed_watchdog();
-        --until_print;
-        if (number == 1 || until_print == 0 || number == steps || !is_finite(loss)) {
-            print_step(number, loss);
-        }
-        if (!is_finite(loss)) {
-            board_abort("the loss is not finite" MAY_BE_TOO_LARGE);
-        }
-        until_print = until_print == 0 ? settings.log_every : until_print;
-        first_loss = number == 1 ? loss : first_loss;
-        last_losses += number > steps - last_steps() ? loss : 0.0f;
-    }
-    report_divergence(first_loss, last_losses);
-    if (board_cycles_per_millisecond() != 0) {
-        print_text("# time per step: ");
-        print_fixed4(divide32(milliseconds(cycles), (float)steps));
-        print_text(" ms\n");
-    }
-}
-
-// Draws a document into the learner's own tokens, which are free between steps, and prints it. Returns the tokens drawn.
-static uint32_t invent_one(uint64_t *cycles) {
-    uint8_t *tokens = learner.model.tokens;
-    const uint32_t block_size = learner.model.shape.block_size;
-    const uint32_t begin = board_cycles();
-    const uint32_t length = learner_complete(&learner, tokens, 0, settings.temperature);
-    *cycles += board_cycles() - begin;
-    print_document(tokens, length);
-    board_feed_watchdog();
-    return length < block_size ? length + 1 : length;
-}
-
-static void invent(void) {
-    uint64_t cycles = 0;
-    uint32_t tokens_drawn = 0;
-    print_text("\n--- inference (new, hallucinated names) ---\n");
-    for (uint32_t number = 1; number <= settings.samples; ++number) {
-        print_text("sample ");
-        print_unsigned(number, 2);
-        print_text(": ");
-        tokens_drawn += invent_one(&cycles);
-    }
-    if (board_cycles_per_millisecond() != 0) {
-        print_text("# tokens per second: ");
-        print_unsigned((uint32_t)divide32((float)tokens_drawn * 1000.0f, milliseconds(cycles)), 1);
-        print_text("\n");
-    }
-}
-
-static void invent_until_key(void) {
-    uint64_t cycles = 0;
-    (void)board_key_pressed(); // what was typed before this was offered is no answer to it
-    print_text("# more names; a key starts over with the next seed\n");
-    while (!board_key_pressed()) {
-        invent_one(&cycles);
     }
 }
 
@@ -174,59 +55,164 @@ static struct banks memory(void) {
     return banks;
 }
 
-static void run(const struct plan_request *request, const struct banks *banks, const struct dataset *dataset) {
-    if (board_is_interactive()) {
-        announce_seed();
-    }
-    const struct recipe recipe = {settings.seed, settings.seed_words, settings.steps, settings.learning_rate};
-    print_line("num docs: ", dataset->documents);
-    print_line("vocab size: ", dataset->vocab_size);
-    print_line("num params: ", shape_parameters(&request->shape));
-    learner_begin(&learner, request, banks, dataset, &recipe);
-    board_feed_watchdog();
-    train();
-    invent();
-    print_text("weights crc32: ");
-    print_hex(learner_checksum(&learner));
-    print_text("\n");
+struct plan_request program_request(void) {
+    return (struct plan_request){
+        .shape = {settings.n_embd, settings.n_head, settings.n_layer, settings.block_size, program.dataset.vocab_size},
+        .documents = program.dataset.documents,
+        .steps = settings.steps,
+    };
 }
 
-int app_main(void) {
-    struct dataset dataset;
+bool program_accepts(const struct plan_request *request, const char *label) {
+    const bool is_shape = shape_check(&request->shape) == SHAPE_OK;
+    if (is_shape && plan_missing(request, &program.banks) == 0) {
+        return true;
+    }
+    print_text(label);
+    if (is_shape) {
+        print_missing_memory(request, &program.banks);
+    } else {
+        print_shape_error(&request->shape);
+    }
+    print_text("\n");
+    return false;
+}
+
+static bool takes_commands(void) { return board_is_interactive() || settings.console != 0; }
+
+static void give_prompt(void) {
+    console_prompt();
+    doing = THE_PROMPT;
+}
+
+static void end(int with_status) {
+    status = with_status;
+    doing = THE_END;
+}
+
+void app_begin(void) {
     uint32_t capacity;
     const void *image = board_dataset(&capacity);
-    const enum dataset_error error = dataset_open(image, capacity, &dataset);
+    const enum dataset_error error = dataset_open(image, capacity, &program.dataset);
     if (error != DATASET_OK) {
         print_text("# error: ");
         print_dataset_error(error);
         print_text("; build and flash both: scons flash\n");
-        return 1;
+        end(1);
+        return;
     }
-    const struct plan_request request = {
-        .shape = {settings.n_embd, settings.n_head, settings.n_layer, settings.block_size, dataset.vocab_size},
-        .documents = dataset.documents,
-        .steps = settings.steps,
-    };
-    const struct banks banks = memory();
-    if (shape_check(&request.shape) != SHAPE_OK || plan_missing(&request, &banks) > 0) {
-        print_text("# error: ");
-        if (shape_check(&request.shape) != SHAPE_OK) {
-            print_shape_error(&request.shape);
+    program.banks = memory();
+    const struct plan_request request = program_request();
+    if (program_accepts(&request, "# error: ")) {
+        run_begin();
+        doing = THE_RUN;
+    } else if (takes_commands()) {
+        give_prompt();
+    } else {
+        end(1);
+    }
+}
+
+static void end_of_run(void) {
+    if (board_is_interactive()) {
+        print_text("# more names; a key stops them and gives a prompt\n");
+        doing = MORE_NAMES;
+    } else if (takes_commands()) {
+        give_prompt();
+    } else {
+        end(0);
+    }
+}
+
+static void run_here(void) {
+    switch (run_turn()) {
+    case RUN_GOES_ON:
+    case RUN_PAUSES:
+        break;
+    case RUN_IS_OVER:
+        end_of_run();
+        break;
+    case RUN_DIVERGED:
+        board_abort(run_divergence);
+    }
+}
+
+// A key stops what runs unasked; it is then the first of a line.
+static bool is_asked_to_stop(void) {
+    const bool interrupted = console_interrupted();
+    return interrupted || (console_is_waiting() && board_is_interactive());
+}
+
+static void after_command(enum command_state state) {
+    if (state == COMMAND_GOES_ON) {
+        doing = A_COMMAND;
+        return;
+    }
+    if (state == COMMAND_DONE) {
+        print_text("ok\n");
+    } else {
+        status = 1;
+    }
+    give_prompt();
+}
+
+static void take_command(void) {
+    char *line;
+    if (console_interrupted()) {
+        print_text("^C\n");
+        console_prompt();
+    }
+    switch (console_line(&line)) {
+    case CONSOLE_NOTHING:
+        break;
+    case CONSOLE_REFUSED:
+        status = 1;
+        console_prompt();
+        break;
+    case CONSOLE_END:
+        end(status);
+        break;
+    case CONSOLE_LINE:
+        after_command(command_run(line));
+        break;
+    }
+}
+
+static void go_on_with_command(void) {
+    after_command(console_interrupted() ? command_stop() : command_turn());
+}
+
+enum app_state app_turn(void) {
+    if (takes_commands() && doing != THE_END) {
+        console_listen();
+    }
+    switch (doing) {
+    case THE_RUN:
+        if (takes_commands() && is_asked_to_stop()) {
+            run_report_pause();
+            give_prompt();
         } else {
-            print_missing_memory(&request, &banks);
+            run_here();
         }
-        print_text("\n");
-        return 1;
+        break;
+    case MORE_NAMES:
+        if (is_asked_to_stop()) {
+            give_prompt();
+        } else {
+            run_stream();
+        }
+        break;
+    case THE_PROMPT:
+        take_command();
+        break;
+    case A_COMMAND:
+        go_on_with_command();
+        break;
+    case THE_END:
+        break;
     }
-    if (settings.seed_from_chip) {
-        settings.seed[0] = board_random();
+    if (doing == THE_END) {
+        return APP_ENDED;
     }
-    const uint32_t seed_room = settings.seed_words + 1;
-    run(&request, &banks, &dataset);
-    while (board_is_interactive()) {
-        invent_until_key();
-        next_seed(seed_room);
-        run(&request, &banks, &dataset);
-    }
-    return 0;
+    return doing == THE_PROMPT && !console_is_waiting() ? APP_WAITS : APP_GOES_ON;
 }

@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+#define MOST_SAMPLES 1000000u
+#define MOST_SEED_WORDS 8u // of a seed that is typed; one that the build packs may be longer
+
 // site_scons/mgbuild/plan/settings_table.py writes it, and finds it in an image by its first bytes.
 struct settings {
     char magic[8];
@@ -17,9 +20,11 @@ struct settings {
     uint32_t log_every;
     float learning_rate;
     float temperature;
+    uint32_t console;        // 1: commands are taken after the run where the board is not interactive too
     uint32_t seed_from_chip; // 1: seed=hw
-    uint32_t seed_words;     // what random_seed() takes, the least significant word first, in `seed`;
-    uint32_t seed[];         // behind it there is room for one word more
+    uint32_t seed_room;      // words that `seed` has room for
+    uint32_t seed_words;     // what random_seed() takes, the least significant word first, in `seed`
+    uint32_t seed[];
 };
 extern struct settings settings;
 

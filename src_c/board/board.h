@@ -8,14 +8,23 @@
 
 #include "board/console.h"
 
-// Whether the program goes on after its samples, until a key is pressed.
+// Whether the console is a bare line with a person or a program at its other end, as on a chip: then what is typed is echoed
+// and edited here, and the program goes on until it is asked for something else. Elsewhere a terminal does that.
 bool board_is_interactive(void);
 
-// Whether a key has been pressed since the last call; never where nobody sits before the console.
-bool board_key_pressed(void);
+// The next byte typed, or one of these. Never waits.
+enum {
+    INPUT_NONE = -1,
+    INPUT_END = -2,  // there will be no more
+    INPUT_LOST = -3, // bytes came faster than they were taken, and some are gone
+};
+int32_t board_console_read(void);
 
-// Must be called every few seconds: a watchdog, where there is one, takes silence for a hang.
-void board_feed_watchdog(void);
+// Says what the program runs on, in a line or two.
+void board_print_info(void);
+
+// Starts the program anew: as a chip does at power-on, elsewhere by ending it.
+_Noreturn void board_reset(void);
 
 // Count of processor cycles, modulo 2^32, and how many of them make a millisecond; 0 where there is no such clock.
 uint32_t board_cycles(void);
@@ -37,7 +46,18 @@ _Noreturn void board_exit(int status);
 // Ends the program as a panic: says why in the board's way. The chip prints registers and a backtrace, and starts again.
 _Noreturn void board_abort(const char *reason);
 
-// The program, in app/main.c. Boards call it with stack, data and zeroed bss ready. Returns the exit status.
-int app_main(void);
+// The program, in app/main.c, as turns that take milliseconds: a training step, a name, a command. Boards call the first with
+// stack, data and zeroed bss ready, then the other until it has ended, and see to their watchdogs and windows in between.
+void app_begin(void);
+
+enum app_state {
+    APP_GOES_ON,
+    APP_WAITS, // for input
+    APP_ENDED, // with app_status()
+};
+enum app_state app_turn(void);
+
+// Exit status of a program that has ended.
+int app_status(void);
 
 #endif

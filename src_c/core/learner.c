@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/learner.h"
 
+#include <stddef.h>
+
 #include "core/crc32.h"
 #include "kernels/kernels.h"
 #include "math/math32.h"
@@ -93,6 +95,14 @@ float learner_step(struct learner *learner) {
     return loss;
 }
 
+float learner_teach(struct learner *learner, const uint8_t *document, uint32_t length) {
+    const struct parameters *parameters = &learner->parameters;
+    const struct adam_step step = adam_next(&learner->schedule, 0, 1, learner->learning_rate);
+    const float loss = learner_pass(learner, document, length, parameters, &step);
+    adam_rescale(&learner->schedule, parameters->first_moments, parameters->second_moments, learner->model.parameters);
+    return loss;
+}
+
 // Probabilities of what follows a token at this position. Every document opens with BOS, so position 0 keeps its own, and
 // its keys and values, for the documents to come.
 static const float *predict(struct learner *learner, uint8_t token, uint32_t position, float scale) {
@@ -109,7 +119,8 @@ static const float *predict(struct learner *learner, uint8_t token, uint32_t pos
     return probabilities;
 }
 
-uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature) {
+uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature,
+                          struct xoshiro *aside) {
     const struct model_shape *shape = &learner->model.shape;
     const float scale = reciprocal32(temperature);
     const uint8_t bos = (uint8_t)BOS(shape);
@@ -117,8 +128,13 @@ uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t giv
     uint32_t length = 0;
     while (length < shape->block_size) {
         const float *probabilities = predict(learner, token, length, scale);
-        token = length < given ? tokens[length]
-                               : (uint8_t)random_choice(&learner->random, probabilities, shape->vocab_size);
+        if (length < given) {
+            token = tokens[length];
+        } else if (aside == NULL) {
+            token = (uint8_t)random_choice(&learner->random, probabilities, shape->vocab_size);
+        } else {
+            token = (uint8_t)choice_at(xoshiro_uniform(aside), probabilities, shape->vocab_size);
+        }
         if (token == bos) {
             break;
         }
@@ -137,20 +153,26 @@ const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32
     return predict(learner, token, given, scale);
 }
 
-float learner_loss(struct learner *learner, const uint8_t *document, uint32_t length, float *losses) {
+uint32_t learner_read(struct learner *learner, const uint8_t *document, uint32_t length) {
     const struct model *model = &learner->model;
     const struct weights weights = weights_at(&model->shape, learner->parameters.values);
     const uint32_t count = enter_document(model, document, length);
-    float total = 0.0f;
     learner->opening_scale = 0.0f;
     forward(model, &weights, model->tokens, 0, count);
     for (uint32_t t = 0; t < count; ++t) {
-        float *probabilities = row(model->logits, t);
-        softmax(probabilities, model->shape.vocab_size, 1.0f, 1.0f);
-        losses[t] = -log32(probabilities[model->tokens[t + 1]]);
-        total += losses[t];
+        softmax(row(model->logits, t), model->shape.vocab_size, 1.0f, 1.0f);
     }
-    return total * reciprocal32((float)count);
+    return count;
+}
+
+float learner_loss_at(const struct learner *learner, uint32_t position) {
+    const struct model *model = &learner->model;
+    return -log32(row(model->logits, position)[model->tokens[position + 1]]);
+}
+
+const float *learner_attention(const struct learner *learner, uint32_t layer, uint32_t head, uint32_t position) {
+    const struct rows rows = layer_activations(&learner->model, layer).attention;
+    return row(rows, head * learner->model.shape.block_size + position);
 }
 
 uint32_t learner_checksum(const struct learner *learner) {

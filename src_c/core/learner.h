@@ -11,6 +11,7 @@
 #include "core/model.h"
 #include "core/plan.h"
 #include "core/python_random.h"
+#include "core/xoshiro.h"
 
 // How a model is trained.
 struct recipe {
@@ -50,15 +51,26 @@ float learner_pass(struct learner *learner, const uint8_t *document, uint32_t le
 
 // Generates one document that begins with the `given` tokens in `tokens`: writes the others behind them and returns how many
 // there are in all, at most block_size. temperature: divides the logits; positive. given: at most block_size.
-uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature);
+// aside: generator to draw from, so that the run's own samples stay what they are; NULL: the run's.
+uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature, struct xoshiro *aside);
 
 // Probabilities of what follows a document that begins with these tokens: vocab_size numbers, valid until the next call.
 // given: less than block_size.
 const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32_t given, float temperature);
 
-// Loss of a document, in nats, and of each of its positions: what follows BOS, each character, and the end. Trains nothing.
-// Of a document longer than block_size the first block_size positions count. losses: room for that many. Returns the mean.
-float learner_loss(struct learner *learner, const uint8_t *document, uint32_t length, float *losses);
+// Trains on a document out of turn, as one step of Adam at the full learning rate: neither the count of steps nor the order of
+// documents moves. Returns the loss before it, in nats. length: in tokens.
+float learner_teach(struct learner *learner, const uint8_t *document, uint32_t length);
+
+// Reads a document, for the two functions below: one pass over its positions, those of BOS and of each character, the last of
+// which predicts the end; at most block_size. Returns how many. Trains nothing. document: not the learner's own tokens.
+uint32_t learner_read(struct learner *learner, const uint8_t *document, uint32_t length);
+
+// Loss at a position of what learner_read() read last, in nats.
+float learner_loss_at(const struct learner *learner, uint32_t position);
+
+// What a head attended to at a position of what learner_read() read last: position + 1 weights, whose sum is 1.
+const float *learner_attention(const struct learner *learner, uint32_t layer, uint32_t head, uint32_t position);
 
 // CRC-32 of the weights.
 uint32_t learner_checksum(const struct learner *learner);

@@ -150,12 +150,12 @@ void random_shuffle(struct python_random *random, uint16_t *indices, uint32_t le
     }
 }
 
-uint32_t random_choice(struct python_random *random, const float *weights, uint32_t length) {
+uint32_t choice_at(float uniform, const float *weights, uint32_t length) {
     float total = 0.0f;
     for (uint32_t i = 0; i < length; ++i) {
         total += weights[i];
     }
-    const float drawn = random_uniform(random) * total;
+    const float drawn = uniform * total;
     float cumulative = 0.0f;
     for (uint32_t i = 0; i + 1 < length; ++i) {
         cumulative += weights[i];
@@ -164,4 +164,8 @@ uint32_t random_choice(struct python_random *random, const float *weights, uint3
         }
     }
     return length - 1;
+}
+
+uint32_t random_choice(struct python_random *random, const float *weights, uint32_t length) {
+    return choice_at(random_uniform(random), weights, length);
 }

@@ -34,4 +34,7 @@ void random_shuffle(struct python_random *random, uint16_t *indices, uint32_t le
 // random.choices(range(length), weights)[0]. weights: not negative, at least one positive. length >= 1.
 uint32_t random_choice(struct python_random *random, const float *weights, uint32_t length);
 
+// What random_choice() picks when random() returns this number. uniform: in [0, 1].
+uint32_t choice_at(float uniform, const float *weights, uint32_t length);
+
 #endif

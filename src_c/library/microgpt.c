@@ -164,7 +164,7 @@ uint32_t microgpt_train(struct microgpt *microgpt, uint32_t steps, float *losses
 }
 
 uint32_t microgpt_complete(struct microgpt *microgpt, uint8_t *tokens, uint32_t given, float temperature) {
-    return learner_complete(&microgpt->learner, tokens, given, temperature);
+    return learner_complete(&microgpt->learner, tokens, given, temperature, NULL);
 }
 
 void microgpt_next(struct microgpt *microgpt, const uint8_t *tokens, uint32_t given, float temperature,
@@ -174,7 +174,13 @@ void microgpt_next(struct microgpt *microgpt, const uint8_t *tokens, uint32_t gi
 }
 
 float microgpt_loss(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *losses) {
-    return learner_loss(&microgpt->learner, document, length, losses);
+    const uint32_t count = learner_read(&microgpt->learner, document, length);
+    float total = 0.0f;
+    for (uint32_t t = 0; t < count; ++t) {
+        losses[t] = learner_loss_at(&microgpt->learner, t);
+        total += losses[t];
+    }
+    return total / (float)count;
 }
 
 int32_t microgpt_gradient(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *gradient,

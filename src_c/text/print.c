@@ -25,6 +25,12 @@ static uint32_t tenth(uint32_t value) {
     return quotient + (value - 10 * quotient > 9);
 }
 
+void print_repeated(char character, uint32_t times) {
+    for (; times > 0; --times) {
+        board_console_write(&character, 1);
+    }
+}
+
 // Decimal, right-aligned in width and filled up with pad.
 static void print_padded(uint32_t value, uint32_t width, char pad) {
     char digits[10];
@@ -35,9 +41,7 @@ static void print_padded(uint32_t value, uint32_t width, char pad) {
         value = rest;
     } while (value != 0);
     const uint32_t length = (uint32_t)sizeof(digits) - first;
-    for (uint32_t i = length; i < width; ++i) {
-        board_console_write(&pad, 1);
-    }
+    print_repeated(pad, width > length ? width - length : 0);
     board_console_write(digits + first, length);
 }
 
@@ -52,7 +56,16 @@ void print_hex(uint32_t value) {
     board_console_write(digits, sizeof(digits));
 }
 
-void print_fixed4(float value) {
+// decimals: at most 6
+static float power_of_ten(uint32_t decimals) {
+    float power = 1.0f;
+    for (; decimals > 0; --decimals) {
+        power *= 10.0f;
+    }
+    return power;
+}
+
+void print_fixed(float value, uint32_t decimals) {
     const uint32_t bits = float_bits(value);
     const uint32_t exponent = (bits >> 23) & 255;
     uint32_t mantissa = bits & 0x7fffffu;
@@ -82,23 +95,53 @@ void print_fixed4(float value) {
         fraction = shift <= 28 ? rest << (28 - shift) : rest >> (shift - 28);
         below_fraction = shift > 28 && (rest & ((1u << (shift - 28)) - 1)) != 0;
     }
-    uint32_t decimals = 0;
-    for (uint32_t place = 0; place < 4; ++place) {
+    uint32_t digits = 0;
+    uint32_t limit = 1;
+    for (uint32_t place = 0; place < decimals; ++place) {
         fraction *= 10;
-        decimals = decimals * 10 + (fraction >> 28);
+        digits = digits * 10 + (fraction >> 28);
+        limit *= 10;
         fraction &= (1u << 28) - 1;
     }
     const uint32_t half = 1u << 27;
-    if (fraction > half || (fraction == half && (below_fraction || (decimals & 1)))) {
-        ++decimals;
+    if (fraction > half || (fraction == half && (below_fraction || (digits & 1)))) {
+        ++digits;
     }
-    if (decimals == 10000) {
-        decimals = 0;
+    if (digits == limit) {
+        digits = 0;
         ++whole;
     }
     print_unsigned(whole, 1);
     print_text(".");
-    print_padded(decimals, 4, '0');
+    print_padded(digits, decimals, '0');
+}
+
+void print_short(float value) {
+    uint32_t exponent = 0; // of 1 / 10
+    if (value < 1e-3f) {
+        for (; value < 1.0f && exponent < 45; ++exponent) {
+            value *= 10.0f;
+        }
+    }
+    uint32_t decimals = exponent > 0 ? 4 : value < 10.0f ? 6 : value < 1e3f ? 4 : 1;
+    uint32_t whole = (uint32_t)(value * power_of_ten(decimals) + 0.5f);
+    while (decimals > 0 && whole == 10 * tenth(whole)) {
+        whole = tenth(whole);
+        --decimals;
+    }
+    uint32_t before_point = whole;
+    for (uint32_t i = 0; i < decimals; ++i) {
+        before_point = tenth(before_point);
+    }
+    print_unsigned(before_point, 1);
+    if (decimals > 0) {
+        print_text(".");
+        print_padded(whole - before_point * (uint32_t)power_of_ten(decimals), decimals, '0');
+    }
+    if (exponent > 0) {
+        print_text("e-");
+        print_unsigned(exponent, 1);
+    }
 }
 
 void print_character(uint32_t code_point) {

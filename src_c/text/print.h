@@ -15,8 +15,14 @@ void print_unsigned(uint32_t value, uint32_t width);
 // Eight lower-case hexadecimal digits.
 void print_hex(uint32_t value);
 
-// Four decimals, rounded half to even as Python's {value:.4f}. |value| below 2^27; otherwise "inf", or "nan".
-void print_fixed4(float value);
+// The character so many times.
+void print_repeated(char character, uint32_t times);
+
+// So many decimals, rounded half to even as Python's {value:.4f}. |value| below 2^27; otherwise "inf", or "nan". decimals: 1 to 8.
+void print_fixed(float value, uint32_t decimals);
+
+// As few digits as name a setting that people type: up to seven significant ones, 0.01 or 2.5e-6. value: 1e-9 to 1e6.
+void print_short(float value);
 
 // One code point as UTF-8.
 void print_character(uint32_t code_point);

@@ -10,10 +10,12 @@ from esptool.cmds import elf2image, merge_bin
 from esptool.logger import log
 
 from mgbuild.errors import UserError
-from mgbuild.firmware.elf import absolute_symbols
+from mgbuild.firmware.elf import absolute_symbols, opened
 
 CHIP = "esp32"
 MEGABYTE = 1 << 20
+TEXTS = ".texts"  # the section that stays in flash
+NOTE = 7  # SHT_NOTE: of no concern to who loads a program
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,38 @@ def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int
 
 
 def firmware_image(elf: Path, wiring: FlashWiring = FlashWiring()) -> bytes:
-    """The image of a firmware ELF for the ROM loader: equal bytes for equal arguments.
+    """The image of a firmware ELF: what the ROM loads, and behind it what stays in flash; equal bytes for equal arguments.
 
     Raises UserError when the ELF cannot be read, was not linked with linker/esp32.ld, or esptool refuses it.
     """
+    layout = flash_layout(elf)
+    loaded, offset, texts = _without_texts(elf)
     with _esptool(f"cannot make a firmware image of {elf}"):
-        return elf2image(
-            str(elf),
+        image = elf2image(
+            loaded,
             CHIP,
             flash_mode=wiring.mode,
             flash_freq=wiring.frequency,
-            flash_size=_flash_size(flash_layout(elf)),
+            flash_size=_flash_size(layout),
         )
+    if layout.firmware + len(image) > offset:
+        raise UserError(f"the image of {elf} runs into its texts at {offset:#x} of flash: linker/esp32.ld leaves too little")
+    return image.ljust(offset - layout.firmware, b"\xff") + texts
+
+
+def _without_texts(elf: Path) -> tuple[bytes, int, bytes]:
+    """An ELF from which esptool takes no section of texts, their offset in flash, and their bytes."""
+    content = bytearray(elf.read_bytes())
+    with opened(elf) as file:
+        index = file.get_section_index(TEXTS)
+        if index is None:
+            raise UserError(f"{elf} has no section {TEXTS}: link it with linker/esp32.ld")
+        section = file.get_section(index)
+        header = file["e_shoff"] + index * file["e_shentsize"]
+        offset, texts = section["sh_addr"] - absolute_symbols(elf)["flash_window"], section.data()
+    type_at = header + 4  # of struct Elf32_Shdr, behind the name
+    content[type_at : type_at + 4] = NOTE.to_bytes(4, "little")
+    return bytes(content), offset, texts
 
 
 def factory_image(layout: FlashLayout, firmware: Path, dataset: Path) -> bytes:

@@ -28,16 +28,26 @@ class MachineCode:
         self.functions: dict[int, Function] = {}  # by the address where they begin
         self.absolute: dict[int, str] = {}  # names of absolute symbols, such as functions in ROM, by value
         self._sections: list[tuple[int, bytes]] = []
+        self._objects: dict[str, range] = {}  # addresses of variables and constants
         with opened(elf) as file:
             for symbol in symbols(file):
                 start, size = symbol["st_value"], symbol["st_size"]
                 if symbol["st_info"]["type"] == "STT_FUNC" and size:
                     self.functions[start] = Function(symbol.name, start, start + size)
+                elif symbol["st_info"]["type"] == "STT_OBJECT":
+                    self._objects[symbol.name] = range(start, start + size)
                 elif symbol["st_shndx"] == "SHN_ABS":
                     self.absolute[start] = symbol.name
             for section in file.iter_sections():
                 if section["sh_type"] == "SHT_PROGBITS" and section["sh_addr"]:
                     self._sections.append((section["sh_addr"], section.data()))
+
+    def functions_in(self, table: str) -> set[int]:
+        """Addresses of the functions that a table of words names; raises UserError when there is no such table."""
+        if table not in self._objects:
+            raise UserError(f"there is no table {table}, from which functions were to be called")
+        words = {self.word(address) for address in self._objects[table][::4]}
+        return words & self.functions.keys()
 
     def word(self, address: int) -> int:
         """The 32-bit word at an address of a section."""

@@ -147,6 +147,7 @@ def analyse(
         limits = {}
         static_ram_budget = sum(memory.capacity for memory in memories if memory.name in MODEL_BANKS)
     sections, labels = _contents(elf)
+    sections = [section for section in sections if section.name != image.TEXTS]
     plan = _plan(elf, made_from, library) if library else {}
     broken_rules = [
         *_outside_memories(sections, [memory for memory in memories if memory.name != MODEL_ONLY]),

@@ -30,9 +30,9 @@ ROM_STACK = {
     "rom_i2c_writeReg": 256,
 }
 
-# Functions of the firmware that call through a pointer which the code alone does not tell, each with all that it may
-# call. There are none.
-INDIRECT: dict[str, tuple[str, ...]] = {}
+# Functions of the firmware that call through a pointer which they read from a table, and the table's name: they may call
+# every function that it names.
+INDIRECT = {"command_run": "commands", "command_turn": "commands"}
 
 # What the stack of the program and that of a panic begin with, and the guard below the first (src_c/board/xtensa).
 ROOT, PANIC_ROOT = "_start", "panic_entry"
@@ -64,10 +64,10 @@ class _Scan:
     calls: set[int] = field(default_factory=set)  # addresses
 
 
-def bound(elf: Path, root: str, indirect: Mapping[str, tuple[str, ...]] | None = None) -> Bound:
+def bound(elf: Path, root: str, indirect: Mapping[str, str] | None = None) -> Bound:
     """The most stack that the function `root` and everything it calls can use.
 
-    `indirect` names, for a function that calls through pointers, every function that it may call. Raises UserError,
+    `indirect` names, for a function that calls through pointers, the table in which it finds them. Raises UserError,
     with the chain of calls, for recursion, for an indirect call that is not declared, and for code that moves the stack
     pointer in another way than by a fixed frame.
     """
@@ -101,7 +101,7 @@ def size(elf: Path, output: Path, flags: Path, for_linker: Callable[[str], list[
 class _Program:
     """The functions of an ELF, read as far as calls reach."""
 
-    def __init__(self, elf: Path, indirect: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, elf: Path, indirect: Mapping[str, str]) -> None:
         self._indirect = indirect
         self._code = MachineCode(elf)
         self._known: dict[int, Bound] = {}
@@ -138,7 +138,7 @@ class _Program:
         """Read a function's frame and its calls, along every path through its code."""
         found = _Scan()
         if function.name in self._indirect:
-            found.calls |= {self.named(name) for name in self._indirect[function.name]}
+            found.calls |= self._code.functions_in(self._indirect[function.name])
         states: dict[int, _State] = {}
         back: dict[int, int] = {}  # from the end of a zero-overhead loop to its beginning
         paths: list[tuple[int, _State]] = [(function.start, {})]
@@ -175,7 +175,7 @@ class _Program:
                 found.calls |= targets
             elif function.name not in self._indirect:
                 raise UserError(
-                    f"{' > '.join(chain)} calls through a pointer at {op.address:#010x}; declare what it may call, "
+                    f"{' > '.join(chain)} calls through a pointer at {op.address:#010x}; declare the table of what it may call, "
                     "in INDIRECT of site_scons/mgbuild/firmware/stack.py"
                 )
         elif op.target is not None and (op.name in isa.CALLS or op.target not in function):

@@ -28,6 +28,7 @@ class Settings:
     temperature: float
     samples: int
     log_every: int
+    console: bool
     toolchain: str
     cores: int
     kernels: str
@@ -117,6 +118,10 @@ def _switch(text: str) -> bool:
     return _choice("0", "1")(text) == "1"
 
 
+def _yes_or_no(text: str) -> bool:
+    return _choice("yes", "no")(text) == "yes"
+
+
 def _text_file(text: str) -> Path:
     path = Path(text)
     try:
@@ -147,6 +152,7 @@ OPTIONS = (
     Option("temperature", "0.5", _real(1e-3, 1e3), "of the samples; low is cautious", RUN),
     Option("samples", "20", _whole(1, 1_000_000), "documents to invent after training", RUN),
     Option("log_every", "100", _whole(1, 10_000_000), "print the first, every N-th and the last step", RUN),
+    Option("console", "no", _yes_or_no, "yes: host and sim take commands after the run", RUN),
     Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
     Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
     Option("kernels", "asm", _choice("asm", "plain"), "of sim and esp32: asm, or plain C; host has its own", BUILD),

@@ -8,8 +8,9 @@ from mgbuild.plan.options import Settings
 MAGIC = b"MGSETNGS"
 NUMBERS = ("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every")
 RATES = ("lr", "temperature")
+LEAST_SEED_ROOM = 2  # words of a seed that the console can set
 
-_TABLE = struct.Struct(f"<{len(MAGIC)}s{len(NUMBERS)}I{len(RATES)}fII")
+_TABLE = struct.Struct(f"<{len(MAGIC)}s{len(NUMBERS)}I{len(RATES)}fIIII")
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,12 @@ def seed_words(seed: int) -> list[int]:
 
 
 def pack(settings: Settings) -> bytes:
-    """The table for these options, with room for the word that the seed may grow by."""
+    """The table for these options, with room for another seed that is typed."""
     words = seed_words(settings.seed or 0)
     numbers = [getattr(settings, name) for name in (*NUMBERS, *RATES)]
-    head = _TABLE.pack(MAGIC, *numbers, settings.seed is None, len(words))
-    return head + struct.pack(f"<{len(words) + 1}I", *words, 0)
+    room = max(len(words), LEAST_SEED_ROOM)
+    head = _TABLE.pack(MAGIC, *numbers, settings.console, settings.seed is None, room, len(words))
+    return head + struct.pack(f"<{room}I", *words, *[0] * (room - len(words)))
 
 
 def find(image: bytes) -> Table | None:
@@ -52,5 +54,5 @@ def find(image: bytes) -> Table | None:
     at = image.find(MAGIC)
     if at < 0 or at + _TABLE.size > len(image):
         return None
-    *values, from_chip, _ = _TABLE.unpack_from(image, at)
+    *values, _, from_chip, _, _ = _TABLE.unpack_from(image, at)
     return Table(**dict(zip((*NUMBERS, *RATES), values[1:], strict=True)), seed_from_chip=bool(from_chip))

@@ -3,7 +3,9 @@
 
 #include "board/board.h"
 #include "board/esp32/clock.h"
+#include "board/esp32/console_input.h"
 #include "board/esp32/registers.h"
+#include "board/xtensa/core.h"
 #include "generated/run_config.h"
 
 // A byte written through the AHB may be counted late, so the last ones of the FIFO are left free.
@@ -36,17 +38,31 @@ void console_drain(void) {
     } while (UART_TXFIFO_CNT(status) > 0 || UART_ST_UTX_OUT(status) != 0);
 }
 
-static bool byte_waits(void) {
-    const uint32_t status = read_register(UART0_MEM_RX_STATUS);
-    return UART_RX_READ(status) != UART_RX_WRITE(status) || UART_RXFIFO_CNT(read_register(UART0_STATUS)) >= UART_FIFO_BYTES;
+// The processor's interrupt 19 is one of level 2 (ESP-IDF: core-isa.h); console_interrupt.S takes it.
+enum { CONSOLE_INTERRUPT = 19, LATE_AFTER = 2 };
+
+volatile struct console_input console_input;
+
+// A byte comes as an interrupt, at once; the time-out is for hardware that waits for one more than the threshold.
+void console_listen_start(void) {
+    write_register(UART0_CONF1, UART_RX_TOUT_EN | UART_RX_TOUT_THRHD(LATE_AFTER) | UART_RXFIFO_FULL_THRHD(1));
+    write_register(UART0_INT_CLR, UART_INT_ALL);
+    write_register(UART0_INT_ENA, UART_RXFIFO_FULL_INT | UART_RXFIFO_TOUT_INT);
+    write_register(DPORT_PRO_UART_INTR_MAP, CONSOLE_INTERRUPT);
+    core_enable_interrupts(1u << CONSOLE_INTERRUPT);
+    clock_wait_us(2 * UART_FIFO_BYTES);
+    console_input.taken = console_input.written; // what came before the program could answer
 }
 
-bool board_key_pressed(void) {
-    bool pressed = false;
-    for (int i = 0; i < UART_FIFO_BYTES && byte_waits(); i++) {
-        (void)read_register(UART0_FIFO);
-        clock_wait_us(1); // the FIFO's addresses follow a read late
-        pressed = true;
+int32_t board_console_read(void) {
+    if (console_input.taken != console_input.written) {
+        const uint8_t byte = console_input.bytes[console_input.taken % INPUT_BYTES];
+        ++console_input.taken;
+        return byte;
     }
-    return pressed;
+    if (console_input.lost != 0) {
+        console_input.lost = 0;
+        return INPUT_LOST;
+    }
+    return INPUT_NONE;
 }

@@ -7,6 +7,9 @@
 // Sets the rate for a peripheral clock of APB_MHZ.
 void console_start(void);
 
+// Takes what is typed from now on, for board_console_read().
+void console_listen_start(void);
+
 // Waits until the last byte given to board_console_write() is on the wire.
 void console_drain(void);
 

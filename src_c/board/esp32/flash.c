@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "board/esp32/flash.h"
 
+#include "board/esp32/layout.h"
 #include "board/esp32/registers.h"
+
+enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024, TEXTS_MARK = 0x54584554 };
 
 bool flash_runs_at_apb(void) { return (read_register(SPI0_CLOCK) & SPI_CLK_EQU_SYSCLK) != 0; }
 
@@ -17,11 +20,38 @@ static uint32_t late_cycles(void) {
     return half && !direct ? 1 : 0;
 }
 
-void flash_set_timing(void) {
+static void set_timing(void) {
     set_bits(SPI0_USER, SPI_CS_HOLD | SPI_CS_SETUP);
     write_field(SPI0_CTRL2, SPI_HOLD_TIME | SPI_SETUP_TIME, 1u << 4);
     write_register(SPI0_USER1, read_register(SPI0_USER1) + late_cycles());
     if (flash_runs_at_apb()) {
         write_field(IO_MUX_SD_CLK, IO_MUX_FUN_DRV, 3u << 10);
     }
+}
+
+// In ROM. mmu_set() returns 0, or the number of the argument it refuses.
+int rom_cache_flash_mmu_set(int cpu, int pid, uint32_t address, uint32_t flash_offset, int page_kb, int pages);
+void rom_cache_flush(int cpu);
+void rom_cache_read_enable(int cpu);
+void rom_cache_read_disable(int cpu);
+
+bool flash_map(void) {
+    const uint32_t page = (uintptr_t)flash_page;
+    const uint32_t end = (uintptr_t)flash_dataset_end;
+
+    rom_cache_read_disable(PRO_CPU);
+    rom_cache_flush(PRO_CPU);
+    set_timing();
+    for (uint32_t i = 0; i < DPORT_FLASH_MMU_TABLE_SIZE; i++) {
+        // 0, the ROM's choice, would show the start of flash
+        write_register(DPORT_PRO_FLASH_MMU_TABLE(i), DPORT_FLASH_MMU_INVALID);
+    }
+    int pages = 0;
+    for (uint32_t offset = 0; offset < end; offset += page) {
+        pages++;
+    }
+    rom_cache_flash_mmu_set(PRO_CPU, FLASH_PROCESS, (uintptr_t)flash_window, 0, (int)(page / KB), pages);
+    clear_bits(DPORT_PRO_CACHE_CTRL1, DPORT_PRO_CACHE_MASK_DROM0);  // of this register, only this bit is safe to touch
+    rom_cache_read_enable(PRO_CPU);
+    return texts_mark == TEXTS_MARK;
 }

@@ -7,8 +7,8 @@
 // Whether flash has no divider of its own (flash_freq=80m), as the ROM has set it from the image.
 bool flash_runs_at_apb(void);
 
-// Prepares reading through the cache, which must be off, for APB at APB_MHZ: the ROM's timing is for a slower one. As in
-// ESP-IDF's bootloader_flash_config_esp32.c.
-void flash_set_timing(void);
+// Makes flash readable through the cache, from its start on at flash_window: the program's texts and the data set. Returns whether
+// the texts are whole. APB must run at APB_MHZ; until this is done nothing that lies in flash may be used.
+bool flash_map(void);
 
 #endif

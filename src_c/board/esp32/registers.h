@@ -17,16 +17,20 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 
 // UART Controller. UART_FIFO is written through the AHB alias, for on revision 0 a quick second write to 0x3FF40000 is lost,
 // and read at 0x3FF40000, for what the alias reads is undefined (errata CPU-3.3).
-#define UART0_FIFO 0x3FF40000
 #define UART0_FIFO_AHB 0x60000000
+#define UART0_INT_ENA 0x3FF4000C
+#define UART0_INT_CLR 0x3FF40010
+#define UART_RXFIFO_FULL_INT (1u << 0) // as many bytes wait as the threshold says
+#define UART_RXFIFO_TOUT_INT (1u << 8) // some wait, and no more came for a time
+#define UART_INT_ALL 0x7FFFFu
+#define UART0_CONF1 0x3FF40024
+#define UART_RX_TOUT_EN (1u << 31)
+#define UART_RX_TOUT_THRHD(bytes) ((uint32_t)(bytes) << 24)
+#define UART_RXFIFO_FULL_THRHD(bytes) ((uint32_t)(bytes))
 #define UART0_CLKDIV 0x3FF40014 // of APB: whole part, from bit 20 on sixteenths
 #define UART0_STATUS 0x3FF4001C
 #define UART_TXFIFO_CNT(status) ((status) >> 16 & 0xFF)
 #define UART_ST_UTX_OUT(status) ((status) >> 24 & 0xF) // 0 when the transmitter is idle
-#define UART_RXFIFO_CNT(status) ((status) & 0xFF)      // wrong at times (errata UART-3.17); 0 or 128 where the addresses are equal
-#define UART0_MEM_RX_STATUS 0x3FF40060
-#define UART_RX_READ(status) ((status) >> 2 & 0x7FF)
-#define UART_RX_WRITE(status) ((status) >> 13 & 0x7FF)
 #define UART_FIFO_BYTES 128
 
 // Timer Group: watchdog timer, and the count of crystal cycles within some of a slower clock.
@@ -167,6 +171,7 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 
 // Interrupt Matrix of the PRO CPU.
 #define DPORT_PRO_TG_WDT_LEVEL_INT_MAP 0x3FF00144
+#define DPORT_PRO_UART_INTR_MAP 0x3FF0018C
 
 // System Registers (DPORT) and Memory Management: the flash cache of the PRO CPU.
 #define DPORT_PRO_CACHE_CTRL1 0x3FF00044

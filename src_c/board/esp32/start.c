@@ -4,7 +4,7 @@
 #include "board/board.h"
 #include "board/esp32/clock.h"
 #include "board/esp32/console.h"
-#include "board/esp32/dataset.h"
+#include "board/esp32/flash.h"
 #include "board/esp32/registers.h"
 #include "board/esp32/watchdog.h"
 #include "board/xtensa/core.h"
@@ -73,14 +73,20 @@ static const char *reset_reason(uint32_t cause, uint32_t stored) {
     }
 }
 
-static void report(void) {
-    print_text("# microgpt-lx6 " VERSION "\n# ESP32 revision ");
+void board_print_info(void) {
+    print_text("ESP32 revision ");
     print_unsigned(revision(), 1);
     print_text(", crystal ");
     print_unsigned(clock.crystal_mhz, 1);
     print_text(" MHz, CPU ");
     print_unsigned(clock.cpu_mhz, 1);
-    print_text(" MHz\n# reset: ");
+    print_text(" MHz\n");
+}
+
+static void report(void) {
+    print_text("# microgpt-lx6 " VERSION "\n# ");
+    board_print_info();
+    print_text("# reset: ");
     const uint32_t cause = RTC_CNTL_RESET_CAUSE_PROCPU(read_register(RTC_CNTL_RESET_STATE));
     print_text(reset_reason(cause, read_register(RTC_CNTL_STORE0)));
     print_text("\n");
@@ -94,12 +100,18 @@ _Noreturn void board_start(void) {
     clock = clock_start();
     console_start();
     report();
-    dataset_map();
+    if (!flash_map()) {
+        print_text("# error: the firmware in flash is not whole; flash it again: scons flash\n");
+        board_exit(1);
+    }
     watchdog_start();
-    board_exit(app_main());
+    console_listen_start();
+    app_begin();
+    while (app_turn() != APP_ENDED) {
+        watchdog_feed();
+    }
+    board_exit(app_status());
 }
-
-void board_feed_watchdog(void) { watchdog_feed(); }
 
 bool board_is_interactive(void) { return true; }
 
@@ -114,15 +126,19 @@ _Noreturn void board_exit(int status) {
     core_halt();
 }
 
-_Noreturn void board_panicked(uint32_t event) {
-    watchdog_feed(); // for the time that this takes
-    print_text("\nRebooting...\n");
-    write_register(RTC_CNTL_STORE0, event == PANIC_WATCHDOG ? HUNG : PANICKED);
-    clock_wait_us(PANIC_DELAY_US);
+_Noreturn void board_reset(void) {
     console_drain();
     watchdogs_stop();
     clock_stop();
     rom_software_reset();
     for (;;) {
     }
+}
+
+_Noreturn void board_panicked(uint32_t event) {
+    watchdog_feed(); // for the time that this takes
+    print_text("\nRebooting...\n");
+    write_register(RTC_CNTL_STORE0, event == PANIC_WATCHDOG ? HUNG : PANICKED);
+    clock_wait_us(PANIC_DELAY_US);
+    board_reset();
 }

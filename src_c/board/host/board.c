@@ -2,9 +2,13 @@
 #define _DEFAULT_SOURCE // mmap
 #include "board/board.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include "text/print.h"
 
 extern const char dataset_start[], dataset_end[]; // dataset.S
 
@@ -18,9 +22,31 @@ void board_console_write(const char *text, uint32_t length) {
 
 bool board_is_interactive(void) { return false; }
 
-bool board_key_pressed(void) { return false; }
+static bool has_input(int milliseconds) {
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, milliseconds) > 0;
+}
 
-void board_feed_watchdog(void) {}
+int32_t board_console_read(void) {
+    static uint8_t bytes[4096];
+    static ssize_t count, next;
+    if (next == count) {
+        if (!has_input(0)) {
+            return INPUT_NONE;
+        }
+        next = 0;
+        count = read(STDIN_FILENO, bytes, sizeof(bytes));
+        if (count <= 0) {
+            count = 0;
+            return INPUT_END;
+        }
+    }
+    return bytes[next++];
+}
+
+void board_print_info(void) { print_text("a program of this machine, one core\n"); }
+
+void board_reset(void) { exit(EXIT_SUCCESS); }
 
 uint32_t board_cycles(void) { return 0; }
 
@@ -50,4 +76,18 @@ void board_abort(const char *reason) {
     exit(EXIT_FAILURE);
 }
 
-int main(void) { board_exit(app_main()); }
+int main(void) {
+    app_begin();
+    for (;;) {
+        switch (app_turn()) {
+        case APP_GOES_ON:
+            break;
+        case APP_WAITS:
+            fflush(stdout);
+            has_input(-1);
+            break;
+        case APP_ENDED:
+            board_exit(app_status());
+        }
+    }
+}

@@ -1,15 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "board/board.h"
 
+#include <stddef.h>
+
 #include "board/sim/simcall.h"
 #include "board/xtensa/panic.h"
 #include "board/xtensa/start.h"
+#include "text/print.h"
 
 extern const char dataset_start[], dataset_end[];  // linker/sim.ld
 extern char bss_end[];
 
+enum { STANDARD_INPUT = 0 };
+
+// Waits for input as long as *seconds says (a word of seconds, one of microseconds), without it for ever.
+static bool has_input(const uint32_t *seconds) {
+    const uintptr_t for_reading = 1;
+    return simcall(SIMCALL_SELECT_ONE, STANDARD_INPUT, for_reading, (uintptr_t)seconds) > 0;
+}
+
 _Noreturn void board_start(void) {
-    board_exit(app_main());
+    app_begin();
+    for (;;) {
+        switch (app_turn()) {
+        case APP_GOES_ON:
+            break;
+        case APP_WAITS:
+            has_input(NULL);
+            break;
+        case APP_ENDED:
+            board_exit(app_status());
+        }
+    }
 }
 
 void board_console_write(const char *text, uint32_t length) {
@@ -26,9 +48,27 @@ void board_console_write(const char *text, uint32_t length) {
 
 bool board_is_interactive(void) { return false; }
 
-bool board_key_pressed(void) { return false; }
+int32_t board_console_read(void) {
+    static uint8_t bytes[64];
+    static int32_t count, next;
+    if (next == count) {
+        static const uint32_t no_time[2] = {0, 0};
+        if (!has_input(no_time)) {
+            return INPUT_NONE;
+        }
+        next = 0;
+        count = simcall(SIMCALL_READ, STANDARD_INPUT, (uintptr_t)bytes, sizeof(bytes));
+        if (count <= 0) {
+            count = 0;
+            return INPUT_END;
+        }
+    }
+    return bytes[next++];
+}
 
-void board_feed_watchdog(void) {}
+void board_print_info(void) { print_text("an emulated Xtensa core (de233_fpu)\n"); }
+
+_Noreturn void board_reset(void) { board_exit(0); }
 
 uint32_t board_cycles(void) { return 0; }
 

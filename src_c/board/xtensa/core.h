@@ -12,9 +12,11 @@ static inline uint32_t core_cycles(void) {
     return cycles;
 }
 
-// Lets interrupts through, one bit for each, and no others.
+// Lets these interrupts through too, one bit for each.
 static inline void core_enable_interrupts(uint32_t mask) {
-    __asm__ volatile("wsr %0, intenable\n\trsync" : : "r"(mask) : "memory");
+    uint32_t enabled;
+    __asm__ volatile("rsr %0, intenable" : "=r"(enabled));
+    __asm__ volatile("wsr %0, intenable\n\trsync" : : "r"(enabled | mask) : "memory");
 }
 
 // Sleeps for ever.

@@ -102,7 +102,11 @@
     rfwu
     end_vector window_underflow12
 
-    panic_vector level2_vector, 0x180, 2, epc2
+    vector level2_vector, 0x180
+    wsr.excsave2 a0
+    j       level2_interrupt
+    end_vector level2_vector
+
     panic_vector level3_vector, 0x1C0, 3, epc3
     panic_vector level4_vector, 0x200, 4, epc4
     panic_vector level5_vector, 0x240, 5, epc5
@@ -111,3 +115,17 @@
     panic_vector kernel_vector, 0x300, 1, epc1
     panic_vector user_vector, 0x340, 1, epc1
     panic_vector double_vector, 0x3C0, 0, depc
+
+// What a board without interrupts of level 2 makes of one; others have a function of this name. EXCSAVE2 = a0.
+    .section .text.level2_panic, "ax"
+    .balign 4
+    .weak level2_interrupt
+    .type level2_interrupt, @function
+level2_interrupt:
+    rsr.excsave2 a0
+    wsr.excsave1 a0
+    rsr.epc2 a0
+    wsr.excsave3 a0
+    movi    a0, 2
+    j       panic_entry
+    .size level2_interrupt, . - level2_interrupt

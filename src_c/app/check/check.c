@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The command `check`: one line for each thing checked, here, on whatever the program runs on; a turn each.
+#include "app/check/checks.h"
+#include "app/command_list.h"
+#include "app/program.h"
+#include "text/print.h"
+
+static struct {
+    uint32_t next;
+    uint32_t wrong;
+    uint32_t skipped;
+} state;
+
+enum command_state check(char *arguments) {
+    (void)arguments;
+    state.next = 0;
+    state.wrong = 0;
+    state.skipped = 0;
+    return COMMAND_GOES_ON;
+}
+
+static void report(const char *kind, enum verdict verdict) {
+    static const char *const words[] = {
+        [VERDICT_RIGHT] = "right: ",
+        [VERDICT_WRONG] = "WRONG: ",
+        [VERDICT_SKIPPED] = "skipped, no memory is free: ",
+    };
+    print_text(words[verdict]);
+    print_text(kind);
+    state.wrong += verdict == VERDICT_WRONG;
+    state.skipped += verdict == VERDICT_SKIPPED;
+}
+
+static enum command_state conclude(void) {
+    if (state.wrong > 0) {
+        print_text("error: WRONG: ");
+        print_unsigned(state.wrong, 1);
+        print_text(" of ");
+        print_unsigned(state.next, 1);
+        print_text(" checks; what is computed here cannot be trusted\n");
+        return COMMAND_FAILED;
+    }
+    print_unsigned(state.next - state.skipped, 1);
+    print_text(" checks, all right");
+    if (state.skipped > 0) {
+        print_text("; ");
+        print_unsigned(state.skipped, 1);
+        print_text(" skipped");
+    }
+    print_text("\n");
+    return COMMAND_DONE;
+}
+
+enum command_state check_turn(void) {
+    uint32_t item = state.next;
+    if (item == 0) {
+        report("random numbers\n", check_random());
+    } else if ((item -= 1) < FUNCTIONS) {
+        report("function ", check_function(item));
+        print_text(function_name(item));
+        print_text("\n");
+    } else if ((item -= FUNCTIONS) < kernel_count()) {
+        report("kernel ", check_kernel(item));
+        print_text(kernel_name(item));
+        print_text("\n");
+    } else if ((item -= kernel_count()) < tensor_count()) {
+        report("gradient of ", check_gradient(item));
+        print_tensor_name(item);
+        print_text("\n");
+    } else if ((item -= tensor_count()) < program.banks.count) {
+        report("memory bank ", check_memory(item));
+        print_unsigned(item + 1, 1);
+        print_text("\n");
+    } else {
+        return conclude();
+    }
+    ++state.next;
+    return COMMAND_GOES_ON;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "app/check/checks.h"
+#include "app/check/twins.h"
+#include "core/adam.h"
+#include "core/xoshiro.h"
+
+enum { ARENA_FLOATS = 1536, ROUNDS = 12 };
+
+#define KERNEL(name) KERNEL_##name,
+enum kernel {
+#include "kernels/kernels.inc"
+    KERNELS
+};
+#undef KERNEL
+
+uint32_t kernel_count(void) { return KERNELS; }
+
+const char *kernel_name(uint32_t kernel) {
+#define KERNEL(name) #name,
+    static const char *const names[KERNELS] = {
+#include "kernels/kernels.inc"
+    };
+#undef KERNEL
+    return names[kernel];
+}
+
+// A call's arguments lie in one arena, so that a write beside an output shows too.
+struct round {
+    float *arena;
+    float *before;
+    float *result;
+    uint32_t taken; // floats of the arena
+    struct xoshiro random;
+};
+
+static uint32_t from_one_to(struct round *round, uint32_t most) { return 1 + (xoshiro_bits(&round->random) >> 16) % most; }
+
+static float number(struct round *round) { return 2.0f * xoshiro_uniform(&round->random) - 1.0f; }
+
+// An array of pseudo-random numbers in [-1, 1), of which so many in eight are +0.
+static float *array(struct round *round, uint32_t length, uint32_t zeros) {
+    float *first = round->arena + round->taken;
+    for (uint32_t i = 0; i < length; ++i) {
+        first[i] = (xoshiro_bits(&round->random) >> 29) < zeros ? 0.0f : number(round);
+    }
+    round->taken += length;
+    return first;
+}
+
+static void copy(float *to, const float *from) {
+    for (uint32_t i = 0; i < ARENA_FLOATS; ++i) {
+        to[i] = from[i];
+    }
+}
+
+static bool same_bits(const float *a, const float *b) {
+    const uint32_t *x = (const uint32_t *)(const void *)a;
+    const uint32_t *y = (const uint32_t *)(const void *)b;
+    for (uint32_t i = 0; i < ARENA_FLOATS; ++i) {
+        if (x[i] != y[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void keep_result(struct round *round) {
+    copy(round->result, round->arena);
+    copy(round->arena, round->before);
+}
+
+// Whether a kernel and its twin leave the same arena behind.
+#define SAME(name, ...)                                                                                                  \
+    (copy(round->before, round->arena), name(__VA_ARGS__), keep_result(round), twin_##name(__VA_ARGS__),                 \
+     same_bits(round->result, round->arena))
+
+static bool same_product(struct round *round, enum kernel kernel) {
+    const bool transposed = kernel == KERNEL_matmul_tn || kernel == KERNEL_matmul_tn_sparse;
+    const bool by_rows = kernel == KERNEL_matmul_nt || kernel == KERNEL_matmul_nt_add || kernel == KERNEL_matmul_nt_add_sparse;
+    const uint32_t rows = from_one_to(round, 9);
+    struct matmul_sizes sizes = {.columns = from_one_to(round, 21), .depth = from_one_to(round, 17)};
+    sizes.y_stride = sizes.columns + from_one_to(round, 3) - 1;
+    sizes.x_stride = (transposed ? rows : sizes.depth) + from_one_to(round, 3) - 1;
+    sizes.w_stride = (by_rows ? sizes.depth : sizes.columns) + from_one_to(round, 3) - 1;
+    float *y = array(round, rows * sizes.y_stride, 0);
+    const float *x = array(round, (transposed ? sizes.depth : rows) * sizes.x_stride, 3);
+    const float *w = array(round, (by_rows ? sizes.columns : sizes.depth) * sizes.w_stride, 0);
+    switch (kernel) {
+    case KERNEL_matmul_nt:
+        return SAME(matmul_nt, y, x, w, rows, &sizes);
+    case KERNEL_matmul_nt_add:
+        return SAME(matmul_nt_add, y, x, w, rows, &sizes);
+    case KERNEL_matmul_nn:
+        return SAME(matmul_nn, y, x, w, rows, &sizes);
+    case KERNEL_matmul_tn:
+        return SAME(matmul_tn, y, x, w, rows, sizes.depth, &sizes);
+    case KERNEL_matmul_nt_add_sparse:
+        return SAME(matmul_nt_add_sparse, y, x, w, rows, &sizes);
+    case KERNEL_matmul_nn_masked: {
+        const float *active = array(round, rows * sizes.y_stride, 4);
+        return SAME(matmul_nn_masked, y, x, w, active, rows, &sizes);
+    }
+    case KERNEL_matmul_nn_sparse:
+        return SAME(matmul_nn_sparse, y, x, w, rows, &sizes);
+    default:
+        return SAME(matmul_tn_sparse, y, x, w, rows, sizes.depth, &sizes);
+    }
+}
+
+static bool same_causal(struct round *round, enum kernel kernel) {
+    const uint32_t last = from_one_to(round, 12);
+    const uint32_t first = from_one_to(round, last) - 1;
+    const uint32_t width = from_one_to(round, 9);
+    const uint32_t wide = width + from_one_to(round, 3) - 1;
+    const uint32_t triangle = last + from_one_to(round, 3) - 1;
+    const bool scores = kernel == KERNEL_causal_nt;
+    const struct matmul_sizes sizes = {
+        .columns = width,
+        .depth = width,
+        .y_stride = scores ? triangle : wide,
+        .x_stride = scores ? wide : triangle,
+        .w_stride = wide,
+    };
+    float *y = array(round, last * sizes.y_stride, 0);
+    const float *x = array(round, last * sizes.x_stride, 0);
+    const float *w = array(round, last * sizes.w_stride, 0);
+    switch (kernel) {
+    case KERNEL_causal_nt:
+        return SAME(causal_nt, y, x, w, first, last, &sizes);
+    case KERNEL_causal_nn:
+        return SAME(causal_nn, y, x, w, first, last, &sizes);
+    default:
+        return SAME(causal_tn, y, x, w, last, &sizes);
+    }
+}
+
+static bool same_rmsnorm(struct round *round, enum kernel kernel) {
+    const uint32_t rows = from_one_to(round, 6);
+    const struct rmsnorm_sizes sizes = {.width = from_one_to(round, 24), .mean = 0.0625f};
+    float *y = array(round, rows * sizes.width, 0);
+    float *scale = array(round, rows, 0);
+    const float *x = array(round, rows * sizes.width, 1);
+    if (kernel == KERNEL_rmsnorm) {
+        return SAME(rmsnorm, y, scale, x, rows, &sizes);
+    }
+    const float *gradient = array(round, rows * sizes.width, 1);
+    return SAME(rmsnorm_backward, y, gradient, x, scale, rows, &sizes);
+}
+
+static bool same_adam(struct round *round) {
+    struct adam_schedule schedule = adam_begin();
+    const uint32_t steps = 40;
+    const uint32_t number_of_step = from_one_to(round, steps) - 1;
+    struct adam_step step = {0};
+    for (uint32_t i = 0; i <= number_of_step; ++i) {
+        step = adam_next(&schedule, i, steps, 0.01f);
+    }
+    const uint32_t length = from_one_to(round, 60);
+    float *weights = array(round, length, 0);
+    float *first = array(round, length, 1);
+    float *second = array(round, length, 2);
+    const float *gradient = array(round, length, 2);
+    for (uint32_t i = 0; i < length; ++i) {
+        second[i] *= second[i];
+        if (from_one_to(round, 4) == 1) {
+            second[i] *= 1e-14f; // on the other side of exact_below
+        }
+    }
+    return SAME(adam_update, weights, first, second, gradient, length, &step);
+}
+
+static bool same_row(struct round *round, enum kernel kernel) {
+    const uint32_t length = from_one_to(round, 40);
+    float *y = array(round, length, 1);
+    const float *a = array(round, length, 1);
+    const float *b = array(round, length, 1);
+    const float scale = 1.0f + xoshiro_uniform(&round->random);
+    switch (kernel) {
+    case KERNEL_softmax:
+        return SAME(softmax, y, length, scale, 0.5f);
+    case KERNEL_softmax_backward:
+        return SAME(softmax_backward, y, a, length, scale);
+    case KERNEL_relu:
+        return SAME(relu, y, length);
+    case KERNEL_vector_zero:
+        return SAME(vector_zero, y, length);
+    default:
+        return SAME(vector_add, y, a, b, length);
+    }
+}
+
+static bool same(struct round *round, enum kernel kernel) {
+    if (kernel <= KERNEL_matmul_tn_sparse) {
+        return same_product(round, kernel);
+    }
+    if (kernel <= KERNEL_causal_tn) {
+        return same_causal(round, kernel);
+    }
+    if (kernel == KERNEL_rmsnorm || kernel == KERNEL_rmsnorm_backward) {
+        return same_rmsnorm(round, kernel);
+    }
+    return kernel == KERNEL_adam_update ? same_adam(round) : same_row(round, kernel);
+}
+
+enum verdict check_kernel(uint32_t kernel) {
+    const struct bank memory = scratch_memory();
+    if (memory.bytes < 3 * ARENA_FLOATS * sizeof(float)) {
+        return VERDICT_SKIPPED;
+    }
+    struct round round = {.arena = memory.start};
+    round.before = round.arena + ARENA_FLOATS;
+    round.result = round.before + ARENA_FLOATS;
+    xoshiro_seed(&round.random, kernel);
+    for (uint32_t i = 0; i < ARENA_FLOATS; ++i) {
+        round.arena[i] = 0.0f;
+    }
+    for (uint32_t i = 0; i < ROUNDS; ++i) {
+        round.taken = 0;
+        if (!same(&round, (enum kernel)kernel)) {
+            return VERDICT_WRONG;
+        }
+    }
+    return VERDICT_RIGHT;
+}

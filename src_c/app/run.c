@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "app/run.h"
+
+#include <stddef.h>
+
+#include "app/program.h"
+#include "app/settings.h"
+#include "board/board.h"
+#include "math/math32.h"
+#include "text/print.h"
+
+static struct {
+    uint32_t pause_at;    // step after which training stops
+    uint32_t until_print; // steps
+    uint64_t cycles;      // of training, then of generation
+    float first_loss;
+    float last_losses;
+    uint32_t samples; // drawn
+    uint32_t tokens_drawn;
+} run;
+
+static struct learner *const learner = &program.learner;
+
+static void print_line(const char *label, uint32_t value) {
+    print_text(label);
+    print_unsigned(value, 1);
+    print_text("\n");
+}
+
+static void announce_seed(void) {
+    print_text("# seed ");
+    print_seed();
+    if (settings.seed_from_chip) {
+        print_text(": drawn from the chip's noise, fit for this and not for cryptography; seed=");
+        print_seed();
+        print_text(" repeats the run anywhere");
+    }
+    print_text("\n");
+}
+
+void run_begin(void) {
+    if (settings.seed_from_chip) {
+        settings.seed[0] = board_random();
+        settings.seed_words = 1;
+    }
+    if (board_is_interactive()) {
+        announce_seed();
+    }
+    program.request = program_request();
+    const struct recipe recipe = {settings.seed, settings.seed_words, settings.steps, settings.learning_rate};
+    print_line("num docs: ", program.dataset.documents);
+    print_line("vocab size: ", program.dataset.vocab_size);
+    print_line("num params: ", shape_parameters(&program.request.shape));
+    learner_begin(learner, &program.request, &program.banks, &program.dataset, &recipe);
+    xoshiro_seed(&program.aside, settings.seed[0]);
+    program.has_model = true;
+    program.is_outdated = false;
+    run.cycles = 0;
+    run.until_print = settings.log_every;
+    run.last_losses = 0.0f;
+    run.samples = 0;
+    run.tokens_drawn = 0;
+    run.pause_at = settings.steps;
+}
+
+void run_continue(uint32_t steps) {
+    const uint32_t left = learner->steps - learner->step;
+    run.pause_at = learner->step + (steps < left ? steps : left);
+}
+
+bool run_is_trained(void) { return learner->step == learner->steps; }
+
+// Milliseconds that went by while the processor counted so many cycles.
+static float milliseconds(uint64_t cycles) {
+    const float counted = (float)(uint32_t)(cycles >> 32) * 0x1p32f + (float)(uint32_t)cycles;
+    return divide32(counted, (float)board_cycles_per_millisecond());
+}
+
+#define MAY_BE_TOO_LARGE "; lr= may be too large" // one string for both: the linker shares what they end with
+
+// How many steps at the end tell whether training went anywhere.
+static uint32_t last_steps(void) { return learner->steps < 100 ? learner->steps : 100; }
+
+// Says so when the last steps' mean loss is more than half a nat above that of the first step and of guessing.
+static void report_divergence(void) {
+    const float guessing = log32((float)learner->model.shape.vocab_size);
+    const float mean = divide32(run.last_losses, (float)last_steps());
+    if (mean > (run.first_loss > guessing ? run.first_loss : guessing) + 0.5f) {
+        print_text("# training diverged to a mean loss of ");
+        print_fixed(mean, 4);
+        print_text(MAY_BE_TOO_LARGE);
+        print_text("\n");
+    }
+}
+
+static bool is_finite(float x) { return (float_bits(x) & 0x7f800000u) != 0x7f800000u; }
+
+static void print_step(uint32_t number, float loss) {
+    print_text("step ");
+    print_unsigned(number, 4);
+    print_text(" / ");
+    print_unsigned(learner->steps, 4);
+    print_text(" | loss ");
+    print_fixed(loss, 4);
+    print_text("\n");
+}
+
+const char run_divergence[] = "the loss is not finite" MAY_BE_TOO_LARGE;
+
+// Returns whether the loss is finite.
+static bool train(void) {
+    const uint32_t steps = learner->steps;
+    const uint32_t begin = board_cycles();
+    const float loss = learner_step(learner);
+    const uint32_t number = learner->step;
+    run.cycles += board_cycles() - begin;
+    --run.until_print;
+    if (number == 1 || run.until_print == 0 || number == steps || !is_finite(loss)) {
+        print_step(number, loss);
+    }
+    run.until_print = run.until_print == 0 ? settings.log_every : run.until_print;
+    run.first_loss = number == 1 ? loss : run.first_loss;
+    run.last_losses += number > steps - last_steps() ? loss : 0.0f;
+    if (number < steps || !is_finite(loss)) {
+        return is_finite(loss);
+    }
+    report_divergence();
+    if (board_cycles_per_millisecond() != 0) {
+        print_text("# time per step: ");
+        print_fixed(divide32(milliseconds(run.cycles), (float)steps), 4);
+        print_text(" ms\n");
+    }
+    run.cycles = 0;
+    print_text("\n--- inference (new, hallucinated names) ---\n");
+    return true;
+}
+
+// Draws a document into the learner's own tokens, which are free between steps, and prints it.
+void run_stream(void) {
+    uint8_t *tokens = learner->model.tokens;
+    const uint32_t block_size = learner->model.shape.block_size;
+    const uint32_t begin = board_cycles();
+    const uint32_t length = learner_complete(learner, tokens, 0, settings.temperature, NULL);
+    run.cycles += board_cycles() - begin;
+    run.tokens_drawn += length < block_size ? length + 1 : length;
+    print_document(tokens, length);
+}
+
+static void sample(void) {
+    print_text("sample ");
+    print_unsigned(++run.samples, 2);
+    print_text(": ");
+    run_stream();
+}
+
+static void conclude(void) {
+    if (board_cycles_per_millisecond() != 0) {
+        print_line("# tokens per second: ",
+                   (uint32_t)divide32((float)run.tokens_drawn * 1000.0f, milliseconds(run.cycles)));
+    }
+    print_text("weights crc32: ");
+    print_hex(learner_checksum(learner));
+    print_text("\n");
+}
+
+enum run_state run_turn(void) {
+    if (!run_is_trained()) {
+        if (learner->step == run.pause_at) {
+            return RUN_PAUSES;
+        }
+        return train() ? RUN_GOES_ON : RUN_DIVERGED;
+    }
+    if (run.samples < settings.samples) {
+        sample();
+        return RUN_GOES_ON;
+    }
+    conclude();
+    return RUN_IS_OVER;
+}
+
+void run_report_pause(void) {
+    print_text("# stopped at step ");
+    print_unsigned(learner->step, 1);
+    print_text(" of ");
+    print_unsigned(learner->steps, 1);
+    print_text("; train goes on\n");
+}

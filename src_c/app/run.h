@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// A run, in turns: training, the samples and the checksum, printed as microgpt.py prints them.
+#ifndef RUN_H
+#define RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Starts anew with the settings as they are. The request that they make must fit.
+void run_begin(void);
+
+// Training goes on for so many steps, or to its end.
+void run_continue(uint32_t steps);
+
+enum run_state {
+    RUN_GOES_ON,
+    RUN_PAUSES,
+    RUN_IS_OVER,
+    RUN_DIVERGED, // the last loss is not finite; of no more use
+};
+
+// One step, or one sample, or what ends the run.
+enum run_state run_turn(void);
+
+// What to say of RUN_DIVERGED.
+extern const char run_divergence[];
+
+// Says where training stands that was stopped.
+void run_report_pause(void);
+
+// Whether training has reached its end.
+bool run_is_trained(void);
+
+// One more name from the run's generator.
+void run_stream(void);
+
+#endif
