@@ -123,26 +123,33 @@ def test_a_call_to_nowhere_is_refused(link: Link) -> None:
     assert "where no function begins" in refusal(link(main="entry a1, 32; movi a8, 0x5000; callx8 a8; retw"))
 
 
-def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Link, tmp_path: Path) -> None:
-    def sized(frame: int) -> str:
-        elf = link(_start=caller(32, "deep"), deep=leaf(frame), panic_entry=leaf(64))
-        stack.size(elf, tmp_path / "stack.json", tmp_path / "flags", lambda flag: ["-Xlinker", flag])
-        return (tmp_path / "flags").read_text()
-
-    assert sized(160) == f"-Xlinker\n--defsym=stack_size={32 + 160 + SAVED + stack.GUARD + stack.MARGIN}\n"
-    assert (
-        sized(160 + 1024) == f"-Xlinker\n--defsym=stack_size={32 + 160 + 1024 + SAVED + stack.GUARD + stack.MARGIN}\n"
-    )
+def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Link) -> None:
+    for frame in (160, 160 + 1024):
+        found = stack.of_firmware(link(_start=caller(32, "deep"), deep=leaf(frame), panic_entry=leaf(64)))
+        assert found.size == 32 + frame + SAVED + stack.GUARD + stack.MARGIN
+        assert found.linker_flag == f"--defsym=stack_size={found.size}"
 
 
-def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link, tmp_path: Path) -> None:
-    def size(frame: int) -> None:
-        elf = link(_start=leaf(32), panic_entry=caller(64, "big"), big=leaf(frame))
-        stack.size(elf, tmp_path / "stack.json", tmp_path / "flags", lambda flag: [flag])
+def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link) -> None:
+    def of_panic(frame: int) -> stack.Stack:
+        return stack.of_firmware(link(_start=leaf(32), panic_entry=caller(64, "big"), big=leaf(frame)))
 
-    size(512 - 64 - SAVED)  # linker/sim.ld, panic_stack_size
+    assert of_panic(512 - 64 - SAVED).panic.bytes == 512  # linker/sim.ld, panic_stack_size
     with pytest.raises(UserError, match="a panic can use 528 bytes of stack and has 512: panic_entry 64 > big 448"):
-        size(512 - 64)
+        of_panic(512 - 64)
+
+
+def test_stacks_are_read_as_they_were_written(link: Link, tmp_path: Path) -> None:
+    found = stack.of_firmware(link(_start=caller(32, "deep"), deep=leaf(48), panic_entry=leaf(64)))
+    path = tmp_path / "stack.json"
+    path.write_text(found.as_json())
+    assert stack.read(path) == found
+    for text in ("", "{}", "3", found.as_json().replace("stack_size", "size"), found.as_json()[:-20]):
+        path.write_text(text)
+        with pytest.raises(UserError, match="says nothing of a stack"):
+            stack.read(path)
+    with pytest.raises(UserError, match="cannot read"):
+        stack.read(tmp_path / "none.json")
 
 
 @pytest.mark.parametrize("program", ["esp32", "sim"])
@@ -164,13 +171,12 @@ def test_functions_in_rom_count_with_what_they_take_at_least() -> None:
 
 def test_the_firmware_has_the_stack_that_it_needs(programs: Programs) -> None:
     folder = programs.esp32()
-    report = json.loads((folder / "stack.json").read_text())
-    found = stack.bound(folder / "firmware.elf", stack.ROOT)
-    assert report["stack_bound"] == found.bytes
-    assert report["stack_bound"] + stack.GUARD + stack.MARGIN <= report["stack_size"]
+    found = stack.of_firmware(folder / "firmware.elf")
+    assert stack.read(folder / "stack.json") == found
+    assert found.program.bytes + stack.GUARD + stack.MARGIN <= found.size
     memory = json.loads((folder / "memory.json").read_text())
-    assert memory["stack"]["stack_bound"] == found.bytes
-    assert memory["purposes"]["stack"] == report["stack_size"]
+    assert stack.Stack.from_dict(memory["stack"]) == found
+    assert memory["purposes"]["stack"] == found.size
     assert sum(memory["purposes"].values()) == memory["static_ram"]
 
 

@@ -10,11 +10,12 @@ from SCons.Script.SConscript import SConsEnvironment
 
 
 def _measure(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild.firmware import memory, memory_page  # here, so that the host's program takes no package but SCons
+    # Here, so that the program of the host takes no package but SCons.
+    from mgbuild.firmware import memory, memory_page, stack
 
-    elf, firmware, dataset, budget, stack, library = (Path(str(node)) for node in source[:6])
+    elf, firmware, dataset, budget, bounds, library = (Path(str(node)) for node in source[:6])
     record = configure.with_text(source[6].read(), dataset)
-    report = memory.analyse(elf, firmware, dataset, budget, record, stack, library)
+    report = memory.analyse(elf, firmware, dataset, budget, record, stack.read(bounds), library)
     contents = memory.as_json(report), memory_page.page(report, memory.problems(report))
     for node, content in zip(target, contents, strict=True):
         build_folder.write(Path(str(node)), content.encode())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mgbuild.errors import reporting
 from mgbuild.firmware import listing
+from mgbuild.plan import build_folder
 from mgbuild.plan.sources import product
 from SCons.Script import Action, Builder
 from SCons.Script.SConscript import SConsEnvironment
@@ -101,8 +102,10 @@ def _program(
 def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild.firmware import stack  # here, so that building for the host takes no package but SCons
 
-    elf, output, flags = (Path(str(node)) for node in (source[0], target[0], target[1]))
-    stack.size(elf, output, flags, env["XTENSA"].for_linker)
+    found = stack.of_firmware(Path(str(source[0])))
+    words = env["XTENSA"].for_linker(found.linker_flag)
+    for node, content in zip(target, (found.as_json(), "\n".join(words) + "\n"), strict=True):
+        build_folder.write(Path(str(node)), content.encode())
 
 
 def _sized_program(

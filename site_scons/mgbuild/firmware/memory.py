@@ -18,6 +18,7 @@ from microgpt.plan import Error, plan
 from mgbuild.errors import UserError, suggestion
 from mgbuild.firmware import image
 from mgbuild.firmware.elf import absolute_symbols, opened, symbols
+from mgbuild.firmware.stack import Stack
 
 FLASH = "flash"
 MODEL_ONLY = "sram1"  # no section may be there
@@ -81,7 +82,7 @@ class Report:
     broken_rules: tuple[str, ...]
     purposes: tuple[tuple[str, int], ...] = ()  # of static RAM: they add up to it
     plan: dict[str, Any] = field(default_factory=dict)  # of the model, see _plan()
-    stack: dict[str, Any] = field(default_factory=dict)  # what stack.size() found out
+    stack: Stack | None = None
     made_from: dict[str, Any] = field(default_factory=dict)  # configure.with_text()
     flash: dict[str, int] = field(default_factory=dict)  # image.FlashLayout, and the bytes of the two parts in it
 
@@ -130,15 +131,14 @@ def analyse(
     dataset: Path,
     budget: Path,
     made_from: Mapping[str, Any] | None = None,
-    stack: Path | None = None,
+    stack: Stack | None = None,
     library: Path | None = None,
 ) -> Report:
     """Measure a firmware, its image, its data set and the plan for its model against the budgets in a TOML file.
 
     made_from: configure.with_text(). The budgets bind the default firmware; one with changed options may fill the
-    memories. stack: what stack.size() has written about this firmware. library: libmicrogpt.so, which makes the plan;
-    without it there is no model. Raises UserError when a file cannot be read or the ELF was not linked with
-    linker/esp32.ld.
+    memories. library: libmicrogpt.so, which makes the plan; without it there is no model. Raises UserError when a file
+    cannot be read or the ELF was not linked with linker/esp32.ld.
     """
     memories = _memories(elf)
     limits, static_ram_budget = _read_budget(budget, [memory.name for memory in memories] + [FLASH])
@@ -183,7 +183,7 @@ def analyse(
         broken_rules=tuple(broken_rules),
         purposes=purposes,
         plan=plan,
-        stack=json.loads(stack.read_text(encoding="utf-8")) if stack else {},
+        stack=stack,
         made_from=made_from,
         flash={**vars(layout), **{f"{name.replace(' ', '_')}_bytes": size for name, size in parts.items()}},
     )
@@ -218,7 +218,7 @@ def text(report: Report, before: Report | None = None) -> str:
     rows: list[tuple[str, ...]] = [("", "used", "free", "capacity", "of capacity")]
     rows += [(region.name, *_columns(region.used, region.capacity)) for region in report.regions]
     if report.stack:
-        rows.append(("stack bound", *_columns(report.stack["stack_bound"], report.stack["stack_size"])))
+        rows.append(("stack bound", *_columns(report.stack.program.bytes, report.stack.size)))
     rows += [("static RAM", f"{report.static_ram:,}"), ("code in RAM", f"{report.code:,}")]
     lines = [f"memory of {report.elf}, bytes"]
     lines += [f"{name:<12}" + "".join(f"{cell:>13}" for cell in cells).rstrip() for name, *cells in rows]
@@ -255,7 +255,7 @@ def as_json(report: Report) -> str:
         "purposes": dict(report.purposes),
         "plan": report.plan,
         "flash": report.flash,
-        "stack": report.stack,
+        "stack": report.stack.as_dict() if report.stack else None,
         "symbols": [vars(symbol) for symbol in report.symbols],
     }
     return json.dumps(document, indent=2) + "\n"
@@ -276,7 +276,7 @@ def read(path: Path) -> Report:
             purposes=tuple(document["purposes"].items()),
             plan=dict(document["plan"]),
             flash=dict(document["flash"]),
-            stack=dict(document["stack"]),
+            stack=Stack.from_dict(document["stack"]) if document["stack"] else None,
             made_from=dict(document["made_from"]),
         )
     except OSError as error:

@@ -126,10 +126,10 @@ def page(report: "Report", problems: Sequence[str]) -> str:
         f"code {report.code:,}; flash {_flash(report):,}.</p>",
     )
     if report.stack:
-        chain = " → ".join(f"{step['function']} {step['frame']}" for step in report.stack["stack_chain"])
+        chain = " → ".join(f"{function} {frame}" for function, frame in report.stack.program.chain)
         body.append(
-            f"<p>Stack: at most {report.stack['stack_bound']:,} bytes, by the longest chain of calls "
-            f"({escape(chain)}); {report.stack['stack_size']:,} are set aside.</p>"
+            f"<p>Stack: at most {report.stack.program.bytes:,} bytes, by the longest chain of calls "
+            f"({escape(chain)}); {report.stack.size:,} are set aside.</p>"
         )
     body += [_table(("RAM of the chip", "bytes"), [*rows, (f"of the chip, {total / KB:g} KB", total)])]
     for bank in (*chip, flash(report)):

@@ -5,9 +5,10 @@ compiler. Source of the windowed calling convention: Xtensa ISA reference manual
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 from mgbuild.errors import UserError
 from mgbuild.firmware import isa
@@ -45,15 +46,67 @@ _FRAME = -1  # the value of a register that points to the frame
 _State = dict  # what registers (by name) and words of the frame (by number) may hold: sets of constants, if known
 
 
+class Frame(NamedTuple):
+    """A function in a chain of calls, and the bytes of stack that are its own."""
+
+    function: str
+    frame: int
+
+
 @dataclass(frozen=True)
 class Bound:
     """The most that can lie on a stack below where a root begins, and the chain of calls that needs it."""
 
     bytes: int
-    chain: tuple[tuple[str, int], ...]  # functions, outermost first, each with its frame in bytes
+    chain: tuple[Frame, ...]  # outermost first
 
     def __str__(self) -> str:
-        return " > ".join(f"{name} {frame}" for name, frame in self.chain)
+        return " > ".join(f"{function} {frame}" for function, frame in self.chain)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stacks of a firmware: what its code can use of each, and what the program is given; sizes in bytes."""
+
+    program: Bound
+    panic: Bound
+    size: int  # of the program's stack, with guard and margin
+
+    @property
+    def linker_flag(self) -> str:
+        return f"--defsym=stack_size={self.size}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; `from_dict` reads it."""
+        return {
+            "stack_bound": self.program.bytes,
+            "stack_size": self.size,
+            "stack_chain": [step._asdict() for step in self.program.chain],
+            "panic_stack_bound": self.panic.bytes,
+            "panic_stack_chain": [step._asdict() for step in self.panic.chain],
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """What `as_dict` has made; raises KeyError, TypeError or ValueError for anything else."""
+        program, panic = (
+            Bound(int(document[f"{name}_bound"]), tuple(Frame(**step) for step in document[f"{name}_chain"]))
+            for name in ("stack", "panic_stack")
+        )
+        return cls(program, panic, int(document["stack_size"]))
+
+    def as_json(self) -> str:
+        return json.dumps(self.as_dict(), indent=1) + "\n"
+
+
+def read(path: Path) -> Stack:
+    """The stacks that a file holds as JSON; raises UserError for any other file."""
+    try:
+        return Stack.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} says nothing of a stack; remove it and build again") from None
 
 
 @dataclass
@@ -75,27 +128,13 @@ def bound(elf: Path, root: str, indirect: Mapping[str, str] | None = None) -> Bo
     return program.deepest(program.named(root), ())
 
 
-def size(elf: Path, output: Path, flags: Path, for_linker: Callable[[str], list[str]]) -> Bound:
-    """Write the stack that a firmware needs as a linker flag, and its bound as JSON; returns the bound of the program.
-
-    for_linker: the words that hand a flag to the linker.
-
-    Raises UserError as `bound`, or when a panic needs more stack than it has.
-    """
+def of_firmware(elf: Path) -> Stack:
+    """The stacks of a linked firmware; raises UserError as `bound`, or when a panic needs more stack than it has."""
     program, panic = bound(elf, ROOT, INDIRECT), bound(elf, PANIC_ROOT, INDIRECT)
     panic_stack = absolute_symbols(elf)[PANIC_STACK_SYMBOL]
     if panic.bytes > panic_stack:
         raise UserError(f"a panic can use {panic.bytes:,} bytes of stack and has {panic_stack:,}: {panic}")
-    stack_size = -(-(program.bytes + GUARD + MARGIN) // 16) * 16
-    flags.write_text("\n".join(for_linker(f"--defsym=stack_size={stack_size}")) + "\n")
-    report = {
-        "stack_bound": program.bytes,
-        "stack_size": stack_size,
-        "stack_chain": [{"function": name, "frame": frame} for name, frame in program.chain],
-        "panic_stack_bound": panic.bytes,
-    }
-    output.write_text(json.dumps(report, indent=1) + "\n")
-    return program
+    return Stack(program, panic, size=-(-(program.bytes + GUARD + MARGIN) // 16) * 16)
 
 
 class _Program:
@@ -119,7 +158,7 @@ class _Program:
             return self._known[address]
         rom = self._code.absolute.get(address)
         if rom in ROM_STACK:
-            return Bound(ROM_STACK[rom], ((rom, ROM_STACK[rom]),))
+            return Bound(ROM_STACK[rom], (Frame(rom, ROM_STACK[rom]),))
         function = self._code.functions.get(address)
         if function is None:
             raise UserError(f"{' > '.join(callers)} calls {address:#010x}, where no function begins")
@@ -130,7 +169,7 @@ class _Program:
         found = self._scan(function, chain)
         below = [self.deepest(callee, chain) for callee in sorted(found.calls)]
         worst = max(below, key=lambda one: one.bytes, default=Bound(SAVE_AREA, ()))
-        result = Bound(found.frame + worst.bytes, ((function.name, found.frame), *worst.chain))
+        result = Bound(found.frame + worst.bytes, (Frame(function.name, found.frame), *worst.chain))
         self._known[address] = result
         return result
 
