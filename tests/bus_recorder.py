@@ -16,14 +16,16 @@ from conftest import ROOT
 from mgbuild.plan import toolchain
 
 # tests/bus/board/esp32/layout.h: where flash is seen, and the internal memory from the stack to the end of SRAM1.
-DATASET_START, DATASET_BYTES = 0x3F400000, 4 << 20
+FLASH_WINDOW, FLASH_BYTES = 0x3F400000, 4 << 20
+DATASET_OFFSET = 0x80000
 MEMORY_START, MEMORY_BYTES = 0x3FFB0000, 0x50000
 BANKS = ((0x3FFB2000, 0x2E000), (0x3FFE0440, 0x1FBC0))  # of it, what the model may have
 
-UART0_FIFO, UART0_FIFO_AHB, UART0_STATUS, UART0_MEM_RX_STATUS = 0x3FF40000, 0x60000000, 0x3FF4001C, 0x3FF40060
+UART0_FIFO_AHB, UART0_STATUS = 0x60000000, 0x3FF4001C
 UART_FIFO_BYTES = 128
 TIMG0_RTCCALICFG, TIMG0_RTCCALICFG1 = 0x3FF5F068, 0x3FF5F06C
 WATCHDOG_KEY = 0x50D83AA1
+TIMG0_WDTFEED = 0x3FF5F060
 TIMG0_WDT, TIMG0_WDTWPROTECT = range(0x3FF5F048, 0x3FF5F064, 4), 0x3FF5F064
 RTC_WDT, RTC_CNTL_WDTWPROTECT = range(0x3FF4808C, 0x3FF480A4, 4), 0x3FF480A4
 
@@ -74,10 +76,10 @@ def build(library: Path, sources: Iterable[Path], *flags: str) -> Path:
 
 
 @contextmanager
-def memory(flash: bytes) -> Iterator[None]:
-    """Lets the firmware find this in the data window, where the cache shows flash, and internal memory full of ones."""
-    with _mapped(DATASET_START, DATASET_BYTES), _mapped(MEMORY_START, MEMORY_BYTES):
-        ctypes.memmove(DATASET_START, flash, len(flash))
+def memory(dataset: bytes) -> Iterator[None]:
+    """Lets the firmware find this data set where the cache shows it, and internal memory full of ones."""
+    with _mapped(FLASH_WINDOW, FLASH_BYTES), _mapped(MEMORY_START, MEMORY_BYTES):
+        ctypes.memmove(FLASH_WINDOW + DATASET_OFFSET, dataset, len(dataset))
         yield
 
 
@@ -97,6 +99,16 @@ def _mapped(start: int, length: int) -> Iterator[None]:
         libc.munmap(start, length)
 
 
+class ConsoleInput(ctypes.Structure):
+    """struct console_input of src_c/board/esp32/console_input.h."""
+
+    _fields_ = (
+        ("bytes", ctypes.c_uint8 * 128),
+        *((name, ctypes.c_uint32) for name in ("written", "taken", "lost")),
+        ("saved", ctypes.c_uint32 * 4),
+    )
+
+
 class Chip:
     """The double: registers with the contents that a test gives, and `events`, all that was written and called.
 
@@ -111,13 +123,11 @@ class Chip:
         self.sent = bytearray()  # by UART0
         self.lost = 0  # bytes written to its full FIFO
         self.deepest = 0  # most bytes that the FIFO held
-        self.keys: deque[int] = deque()  # received by UART0
         self.watch: deque[tuple[bytes, Callable[[], None]]] = deque()  # what to do once UART0 has sent a text, in order
         self.answers: dict[int, Callable[[], int]] = {}  # registers that hold something else at each look
         self._transmit: deque[int] = deque()
         self._looks = 0  # at the status
         self._transmitting = 0  # reads of the status until the last byte is on the wire
-        self._received = 0  # bytes taken from the receive FIFO
         self._library = library
         self._callbacks = (_READ(self._read), _WRITE(self._write), _CALL(self._call))  # kept from the collector
         library.recorder_run.restype = ctypes.c_char_p
@@ -132,6 +142,16 @@ class Chip:
     def attach(self) -> None:
         """Let this chip answer what functions of the library ask from now on."""
         self._library.recorder_attach(*self._callbacks)
+
+    def type(self, text: bytes) -> None:
+        """Put bytes where the console's interrupt, which the processor alone could run, leaves what it receives."""
+        received = ConsoleInput.in_dll(self._library, "console_input")
+        for byte in text:
+            if received.written - received.taken == len(received.bytes):
+                received.lost = 1
+                continue
+            received.bytes[received.written % len(received.bytes)] = byte
+            received.written += 1
 
     def switch_off(self) -> None:
         """End the run with the next access to the bus."""
@@ -150,11 +170,6 @@ class Chip:
     def _read(self, address: int) -> int:
         if address == UART0_STATUS:
             return self._uart_status()
-        if address == UART0_MEM_RX_STATUS:
-            return (self._received % UART_FIFO_BYTES) << 2 | ((self._received + len(self.keys)) % UART_FIFO_BYTES) << 13
-        if address == UART0_FIFO:
-            self._received += 1
-            return self.keys.popleft() if self.keys else 0
         if address == TIMG0_RTCCALICFG:
             return self.registers.get(address, 0) | (1 << 15 if self._count_ended() else 0)
         if address == TIMG0_RTCCALICFG1:
@@ -177,12 +192,18 @@ class Chip:
             self.deepest = max(self.deepest, len(self._transmit))
             return
         self.registers[address] = value
+        if address == TIMG0_WDTFEED:
+            self._pass_time()  # for a program that waits
 
     def _call(self, name: bytes, arguments: "ctypes._Pointer[ctypes.c_uint32]", count: int) -> None:
         self.events.append(Call(name.decode(), tuple(arguments[:count])))
 
     def _uart_status(self) -> int:
-        """Time passes: with every third look a byte goes out, so that who writes one after a look fills the FIFO."""
+        self._pass_time()
+        return (1 << 24 if self._transmitting else 0) | len(self._transmit) << 16
+
+    def _pass_time(self) -> None:
+        """With every third look at the status a byte goes out, so that who writes one after a look fills the FIFO."""
         self._looks += 1
         if self._transmit and self._looks % 3 == 0:
             self.sent.append(self._transmit.popleft())
@@ -191,8 +212,6 @@ class Chip:
                 self.watch.popleft()[1]()
         elif self._transmitting and not self._transmit:
             self._transmitting -= 1
-        waiting = min(len(self.keys), UART_FIFO_BYTES)
-        return (1 << 24 if self._transmitting else 0) | len(self._transmit) << 16 | waiting
 
     def _count_ended(self) -> bool:
         configured = self.registers.get(TIMG0_RTCCALICFG, 0)

@@ -171,8 +171,8 @@ class Programs:
 def _goes_into_the_table(name: str, value: object) -> bool:
     """Whether a program's table has room for another value of this option."""
     if name == "seed":
-        return len(settings_table.seed_words(int(str(value)))) == 1
-    return name in (*settings_table.NUMBERS, *settings_table.RATES)
+        return len(settings_table.seed_words(int(str(value)))) <= settings_table.LEAST_SEED_ROOM
+    return name in (*settings_table.NUMBERS, *settings_table.RATES, "console")
 
 
 def _words(options: Mapping[str, object]) -> list[str]:
@@ -180,7 +180,7 @@ def _words(options: Mapping[str, object]) -> list[str]:
 
 
 def with_settings(program: bytes, **chosen: object) -> bytes:
-    """A program with another table of options in the place of its own; the seed has as many words as the old one."""
+    """A program with another table of options in the place of its own; the seed has room where the old one had."""
     table = settings_table.pack(build_options.parse({name: str(value) for name, value in chosen.items()}))
     at = program.index(settings_table.MAGIC)
     return program[:at] + table + program[at + len(table) :]

@@ -14,7 +14,7 @@ from conftest import ROOT
 from mgbuild.emulated import emulator
 from mgbuild.firmware.machine_code import MachineCode
 
-KERNELS = re.findall(r"^KERNEL\((\w+)\)$", (ROOT / "src_c/kernel_runner/kernels.inc").read_text(), re.MULTILINE)
+KERNELS = re.findall(r"^KERNEL\((\w+)\)$", (ROOT / "src_c/kernels/kernels.inc").read_text(), re.MULTILINE)
 ARGUMENTS = 6
 RUN_TIMEOUT = 60
 

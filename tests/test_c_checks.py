@@ -18,7 +18,7 @@ from mgbuild.plan import dataset, toolchain
 from mgbuild.plan.sources import HOST_KERNELS, sources
 
 # Parts of src_c for any machine, and those with instructions of the chip, which a compiler for this one can only read.
-NATIVE = ("core", "math", "kernels/host", "kernels/plain", "text", "app", "library", "board/host")
+NATIVE = ("core", "math", "kernels/host", "kernels/plain", "text", "app", "app/check", "library", "board/host")
 HOSTED = ("library", "board/host")  # of these, what takes an operating system
 CHIP = ("board/xtensa", "board/sim", "board/esp32", "kernel_runner")
 PLUGIN = Path("site_scons/mgbuild/emulated/profile_plugin.c")
@@ -101,21 +101,21 @@ def test_clang_warns_of_nothing(clang: str, gcc: list[str], generated: str, tmp_
 
 
 def test_another_compiler_of_this_machine_makes_the_same_bits(
-    clang: str, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clang: str, programs: Programs, generated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CC= names it. Left to itself clang would fuse products and sums, which gcc does not in ISO C."""
     expected = programs.run_host().stdout  # before CC changes what the build takes
     monkeypatch.setenv("CC", clang)
     host = toolchain.find_host()
     assert host.cc == clang
-    files = absolute(sources("core", "math", *HOST_KERNELS, "text", "app", "board/host"))
-    embedded = embedding(programs.dataset(), programs.settings())
+    files = absolute(sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host"))
+    embedded = [generated, *embedding(programs.dataset(), programs.settings())]
     run([*host.compile, "-O1", f"-I{ROOT / 'src_c'}", *embedded, "-o", "program", *files, "-lm"], tmp_path)
     assert run([tmp_path / "program"], tmp_path).stdout == expected
 
 
 @pytest.fixture(scope="module")
-def sanitized(gcc: list[str], programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sanitized(gcc: list[str], programs: Programs, generated: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the program, for a short text, and with the libraries, all under the sanitizers."""
     folder = tmp_path_factory.mktemp("sanitized")
     text = folder / "dataset.bin"
@@ -124,8 +124,9 @@ def sanitized(gcc: list[str], programs: Programs, tmp_path_factory: pytest.TempP
     compile_ = [*gcc, *SANITIZERS, "-fPIC"]
     learner = absolute(c_files("core", "math", *HOST_KERNELS, "text", "app/refusal.c"))
     run([*compile_, "-r", "-o", "learner.o", *learner], folder)
-    program = absolute(sources("app/main.c", "app/settings.S", "board/host"))
-    embedded = embedding(text, programs.settings())
+    app = [path for path in sources("app", "app/check") if path.name != "refusal.c"]
+    program = absolute([*app, *sources("board/host")])
+    embedded = [generated, *embedding(text, programs.settings())]
     run([*compile_, *embedded, "-o", "program", "learner.o", *program, "-lm"], folder)
     library = [*compile_, "-shared", "-Wl,-Bsymbolic", "-o"]
     whole = ["learner.o", *absolute(c_files("library")), "-lm"]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Programs
+from conftest import ROOT, Programs, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
+from mgbuild.plan import toolchain
+from mgbuild.plan.sources import HOST_KERNELS, sources
 
 STUB = """
 #include "board/board.h"
@@ -76,37 +78,29 @@ def test_characters_come_out_as_utf8(printed: Print, character: str) -> None:
     assert printed("print_character", ctypes.c_uint32(ord(character))) == character
 
 
-LEARNER = """
-#include "board/board.h"
-#include "core/learner.h"
-const char dataset_start[4], dataset_end[1];
-enum dataset_error dataset_open(const void *address, uint32_t capacity, struct dataset *dataset) {
-    (void)address, (void)capacity;
-    dataset->documents = 1;
-    dataset->vocab_size = 27;
-    return DATASET_OK;
-}
-uint32_t learner_checksum(const struct learner *learner) {
-    (void)learner;
-    return 0;
-}
-"""
-
 Build = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def run_with(programs: Programs, tmp_path: Path) -> Build:
-    """Function that runs the program with C code in place of the learner, and of the board where `board` is false."""
+    """Function that runs the program with another learner_step(), whose body is C code."""
 
-    def run(code: str, board: bool = True) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "program.c").write_text(LEARNER + code)
-        parts = ["app/main.c", "app/refusal.c", "app/settings.S", "core/plan.c", "core/shape.c", "text/print.c"]
-        parts += ["math/math32.c", *["board/host/board.c"] * board]
-        sources = [*(ROOT / "src_c" / part for part in parts), tmp_path / "program.c"]
-        flags = [f"-I{ROOT / 'src_c'}", f'-DSETTINGS_FILE="{programs.settings()}"']
-        subprocess.run(["gcc", "-std=c17", "-O1", *flags, "-o", "program", *sources, "-lm"], cwd=tmp_path, check=True)
-        return subprocess.run([tmp_path / "program"], capture_output=True, text=True, timeout=60, check=False)
+    def run(code: str, typed: str = "", **chosen: object) -> subprocess.CompletedProcess[str]:
+        step = f'#include "core/learner.h"\nfloat learner_step(struct learner *learner) {{\n{code}\n}}\n'
+        (tmp_path / "step.c").write_text(step)
+        embedded = [f'-DSETTINGS_FILE="{programs.settings()}"', f'-DDATASET_FILE="{programs.dataset()}"']
+        generated = f"-I{programs.product('generated/version.h').parent.parent}"
+        learner = [path for path in sources("core") if path.name != "learner.c"]
+        parts = sources("app", "app/check", "text", "math", *HOST_KERNELS, "board/host")
+        host = toolchain.find_host()
+        words = [*host.compile, "-O1", f"-I{ROOT / 'src_c'}", generated]
+        own = [*words, "-Dlearner_step=own_step", "-c", "-o", "learner.o", ROOT / "src_c/core/learner.c"]
+        subprocess.run(own, cwd=tmp_path, check=True)
+        paths = [*(ROOT / path for path in (*learner, *parts)), "step.c", "learner.o", "-lm"]
+        subprocess.run([*words, *embedded, "-o", "program", *paths], cwd=tmp_path, check=True)
+        program = tmp_path / "program"
+        program.write_bytes(with_settings(program.read_bytes(), **chosen))
+        return subprocess.run([program], input=typed, capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
@@ -114,69 +108,20 @@ def run_with(programs: Programs, tmp_path: Path) -> Build:
 @pytest.mark.parametrize(("loss", "shown"), [('__builtin_nanf("")', "nan"), ("__builtin_inff()", "inf")])
 def test_a_loss_that_is_not_finite_ends_the_program(loss: str, shown: str, run_with: Build) -> None:
     """No data set was found that makes one, so a learner that returns it stands in for ours."""
-    done = run_with(f"""
-        void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
-                           const struct dataset *dataset, const struct recipe *recipe) {{
-            (void)learner, (void)request, (void)banks, (void)dataset, (void)recipe;
-        }}
-        float learner_step(struct learner *learner) {{ return ++learner->step == 3 ? {loss} : 2.5f; }}
-        uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature) {{
-            (void)learner, (void)tokens, (void)given, (void)temperature;
-            return 0;
-        }}
-    """)
+    done = run_with(f"return ++learner->step == 3 ? {loss} : 2.5f;")
     assert done.stdout.splitlines()[-1] == f"step    3 / 1000 | loss {shown}"
     assert done.stderr == "microgpt: the loss is not finite; lr= may be too large\n"
     assert done.returncode == 1
 
 
-def test_a_key_pressed_before_it_was_asked_for_starts_nothing(run_with: Build) -> None:
-    """Keys during training and among the 20 samples, then one at the third name after them; the next run is cut off."""
-    done = run_with(
-        """
-        #include <stdio.h>
-        #include <stdlib.h>
-
-        static uint32_t typed, runs, samples;
-        static uint32_t memory[50000];
-
-        void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
-                           const struct dataset *dataset, const struct recipe *recipe) {
-            (void)banks, (void)dataset, (void)recipe;
-            learner->model.shape = request->shape;
-            if (++runs == 2) {
-                exit(0);
-            }
-        }
-        float learner_step(struct learner *learner) {
-            typed += ++learner->step == 500;
-            return 2.5f;
-        }
-        uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature) {
-            (void)learner, (void)tokens, (void)given, (void)temperature;
-            ++samples;
-            typed += samples == 7 || samples == 20 + 3;
-            return 0;
-        }
-
-        bool board_is_interactive(void) { return true; }
-        bool board_key_pressed(void) {
-            const bool pressed = typed > 0;
-            typed = 0;
-            return pressed;
-        }
-        void board_console_write(const char *text, uint32_t length) { fwrite(text, 1, length, stdout); }
-        void board_feed_watchdog(void) {}
-        uint32_t board_cycles(void) { return 0; }
-        uint32_t board_cycles_per_millisecond(void) { return 0; }
-        uint32_t board_random(void) { abort(); }
-        const void *board_dataset(uint32_t *capacity) { *capacity = 0; return dataset_start; }
-        uint32_t board_memory(uint32_t bank, void **start) { *start = memory; return bank == 0 ? sizeof memory : 0; }
-        void board_exit(int status) { exit(status); }
-        void board_abort(const char *reason) { (void)reason; abort(); }
-        int main(void) { board_exit(app_main()); }
-        """,
-        board=False,
-    )
-    after = done.stdout.split("# more names; a key starts over with the next seed\n")[1]
-    assert after.startswith("\n\n\n# seed 43\n"), "three names, which are empty here, and then the next run"
+def test_a_loss_that_is_not_finite_is_an_error_to_who_asked_for_it(run_with: Build) -> None:
+    """The program goes on, without the model that is spoiled."""
+    code = """
+        static int runs;
+        runs += learner->step == 0;
+        return ++learner->step == 3 && runs == 2 ? __builtin_nanf("") : 2.5f;
+    """
+    done = run_with(code, "set seed=1\ntrain\nloss emma\ninfo\n", console="yes", samples=1)
+    after = done.stdout.split("weights crc32: ")[1]
+    assert "error: the loss is not finite; lr= may be too large\n> error: there is no model yet" in after
+    assert "model: none yet\nok\n" in after

@@ -12,13 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bus_recorder import BANKS, MEMORY_BYTES, MEMORY_START, Call, Chip, Event, Expected, Write, build, memory
+from bus_recorder import BANKS, MEMORY_BYTES, MEMORY_START, Chip, Event, Expected, Write, build, memory
 from conftest import Programs, with_settings
 from mgbuild.plan import configure, options
 from mgbuild.plan.sources import sources
 
 # TRM, UART Controller.
-UART0_FIFO_AHB, UART0_CLKDIV = 0x60000000, 0x3FF40014
+UART0_FIFO_AHB, UART0_CLKDIV, UART0_CONF1 = 0x60000000, 0x3FF40014, 0x3FF40024
+UART0_INT_ENA, UART0_INT_CLR, UART_INT_MAP = 0x3FF4000C, 0x3FF40010, 0x3FF0018C
 
 # TRM, RTC: Low-Power Management; rtc_cntl_reg.h.
 OPTIONS0, TIMER1, RESET_STATE, STORE0, CLK_CONF = 0x3FF48000, 0x3FF4801C, 0x3FF48034, 0x3FF4804C, 0x3FF48070
@@ -64,7 +65,7 @@ def compiled(library: Path, program: Sequence[Path], *flags: str) -> Path:
     generated.mkdir()
     (generated / "run_config.h").write_text(configure.run_config(options.parse({})))
     (generated / "version.h").write_text(configure.version_header("v1.2-test"))
-    board = sources("board/esp32", "text", "math")
+    board = [path for path in sources("board/esp32", "text", "math") if path.suffix == ".c"]
     return build(library, [*board, *program], f"-I{library.parent}", *flags)
 
 
@@ -254,14 +255,14 @@ def flash_read(expected: Expected, late: int, at_80_mhz: bool) -> None:
         expected.field(IO_MUX_SD_CLK, 3 << 10, 3 << 10)  # FUN_DRV
 
 
-def map_dataset(expected: Expected, late: int = 0, at_80_mhz: bool = False) -> None:
+def map_flash(expected: Expected, late: int = 0, at_80_mhz: bool = False) -> None:
     """bootloader_esp32.c, bootloader_reset_mmu(): nothing is changed but with the cache off."""
     expected.call("Cache_Read_Disable", 0)
     expected.call("Cache_Flush", 0)
     flash_read(expected, late, at_80_mhz)
     for page in range(256):
         expected.write(MMU_TABLE + 4 * page, 0x100)  # DPORT_FLASH_MMU_TABLE_INVALID_VAL
-    expected.call("cache_flash_mmu_set", 0, 0, 0x3F400000, 0x80000, 64, 56)  # to the end of 4 MB
+    expected.call("cache_flash_mmu_set", 0, 0, 0x3F400000, 0, 64, 64)  # 4 MB, as the window has
     expected.clear(CACHE_CTRL1, 1 << 4)  # DPORT_PRO_CACHE_MASK_DROM0
     expected.call("Cache_Read_Enable", 0)
 
@@ -270,7 +271,7 @@ def map_dataset(expected: Expected, late: int = 0, at_80_mhz: bool = False) -> N
 @pytest.mark.parametrize(
     ("frequency", "late_direct", "late_matrix"), [("80m", 1, 2), ("40m", 0, 1), ("26m", 0, 0), ("20m", 0, 0)]
 )
-def test_the_data_set_is_mapped_with_the_cache_off(
+def test_flash_is_mapped_with_the_cache_off(
     frequency: str, late_direct: int, late_matrix: int, pins: str, chip: MakeChip
 ) -> None:
     """rom/spi_flash.h, ESP_ROM_SPIFLASH_DUMMY_LEN_PLUS_*: for pins behind the GPIO matrix, which takes 25 ns."""
@@ -278,8 +279,8 @@ def test_the_data_set_is_mapped_with_the_cache_off(
     before |= {SPI0_CLOCK: SPI0_DIVIDER[frequency], SPI0_USER1: 0x5C000007}
     before[EFUSE_RDATA5] = 6 if pins == "matrix" else 1 << 20 | 3 << 22  # SPI_PAD_CONFIG_CLK, or fields beside it
     double, expected = chip(before), Expected(before)
-    assert double.run("dataset_map") == "returned"
-    map_dataset(expected, late_matrix if pins == "matrix" else late_direct, frequency == "80m")
+    assert double.run("flash_map") == "returned"
+    map_flash(expected, late_matrix if pins == "matrix" else late_direct, frequency == "80m")
     assert double.events == expected.events
 
 
@@ -319,20 +320,44 @@ def test_draining_waits_for_the_last_bit(board: ctypes.CDLL, chip: MakeChip) -> 
     assert double.idle
 
 
-@pytest.mark.parametrize("keys", [0, 1, 5, 127, 128])
-@pytest.mark.parametrize("taken", [0, 100])
-def test_every_key_in_the_fifo_is_taken(keys: int, taken: int, board: ctypes.CDLL, chip: MakeChip) -> None:
-    """Errata UART-3.17 (the count is unreliable, the addresses are not), CPU-3.16 (they follow a read late)."""
+def listen(expected: Expected) -> None:
+    """uart_ll.h, uart_ll_set_rxfifo_full_thr(), uart_ll_set_rx_tout(); core-isa.h: interrupt 19 has level 2."""
+    expected.write(UART0_CONF1, 1 << 31 | 2 << 24 | 1)  # RX_TOUT_EN, after two bytes' time; RXFIFO_FULL_THRHD 1
+    expected.write(UART0_INT_CLR, 0x7FFFF)
+    expected.write(UART0_INT_ENA, 1 << 8 | 1 << 0)  # RXFIFO_TOUT, RXFIFO_FULL
+    expected.write(UART_INT_MAP, 19)
+    expected.call("wsr.intenable", 1 << 19)
+    expected.call("ets_delay_us", 256)  # to take what came before, a microsecond a byte
+
+
+def test_typed_bytes_come_by_interrupt(chip: MakeChip) -> None:
+    double, expected = chip(), Expected()
+    assert double.run("console_listen_start") == "returned"
+    listen(expected)
+    assert double.events == expected.events
+
+
+INPUT_NONE, INPUT_LOST = -1, -3
+
+
+def test_what_the_interrupt_received_is_read_in_order_and_a_loss_is_told(board: ctypes.CDLL, chip: MakeChip) -> None:
     double = chip()
-    for _ in range(taken):
-        double.keys.append(ord("x"))
-    double.attach()
-    board.board_key_pressed()
-    double.events.clear()
-    double.keys.extend(b"k" * keys)
-    assert bool(board.board_key_pressed() & 0xFF) == (keys > 0)
-    assert not double.keys
-    assert double.events == [Call("ets_delay_us", (1,))] * keys
+    double.run("console_listen_start")
+    assert board.board_console_read() == INPUT_NONE
+    for length in (1, 5, 127, 128):  # several times around the ring
+        text = bytes(i % 251 for i in range(length))
+        double.type(text)
+        assert bytes(board.board_console_read() for _ in text) == text
+        assert board.board_console_read() == INPUT_NONE
+    double.type(b"x" * 129)
+    assert [board.board_console_read() for _ in range(131)] == [*b"x" * 128, INPUT_LOST, INPUT_NONE, INPUT_NONE]
+
+
+def test_what_was_typed_before_the_program_could_answer_is_left(board: ctypes.CDLL, chip: MakeChip) -> None:
+    double = chip()
+    double.type(b"noise of the line at power-on")
+    double.run("console_listen_start")
+    assert board.board_console_read() == INPUT_NONE
 
 
 # ---- Watchdogs ------------------------------------------------------------------------------------------------------
@@ -385,7 +410,7 @@ def start(expected: Expected) -> None:
 
 @pytest.mark.parametrize(
     ("function", "told"),
-    [("watchdogs_stop", stop), ("watchdog_start", start), ("watchdog_feed", feed), ("board_feed_watchdog", feed)],
+    [("watchdogs_stop", stop), ("watchdog_start", start), ("watchdog_feed", feed)],
 )
 def test_the_watchdogs_are_told(function: str, told: Callable[[Expected], None], chip: MakeChip) -> None:
     before = {TIMG0_INT_ENA: 1 << 1}
@@ -425,8 +450,9 @@ def test_the_board_starts_in_this_order(number: int, chip: MakeChip) -> None:
     from_pll(expected, 240)
     expected.write(UART0_CLKDIV, 7 << 20 | 694)
     expected.write(STORE0, 0)
-    map_dataset(expected)
+    map_flash(expected)
     start(expected)
+    listen(expected)
     stop(expected)
     assert without_console(double.events) == expected.events
     assert console_of(double) == (
@@ -563,7 +589,7 @@ Firmware = Callable[..., Chip]
 def linked(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Board and program as a library, with the default options."""
     library = tmp_path_factory.mktemp("firmware") / "firmware.so"
-    program = sources("core", "kernels/plain", "app")
+    program = sources("core", "kernels/plain", "app", "app/check")
     return compiled(library, program, f'-DSETTINGS_FILE="{programs.settings()}"')
 
 
@@ -582,7 +608,7 @@ def firmware(programs: Programs, linked: Path, tmp_path: Path) -> Iterator[Firmw
         yield make
 
 
-MORE_NAMES = b"# more names; a key starts over with the next seed\r\n"
+MORE_NAMES = b"# more names; a key stops them and gives a prompt\r\n"
 
 
 def split_at(text: bytes, events: list[Event]) -> tuple[list[Event], list[Event]]:
@@ -607,7 +633,7 @@ def test_the_program_learns_the_names_of_the_host_and_feeds_the_watchdog(
     printed = "".join(line for line in sent.splitlines(keepends=True) if not line.startswith("# "))
     assert printed == programs.run_host(**chosen).stdout
     events, _ = split_at(MORE_NAMES, double.events)
-    fed = 1 + 1 + 30 + 5  # at start, after the shuffle, in each step, after each sample
+    fed = 1 + 30 + 5  # at start, after each step, after each sample
     assert (events.count(Write(WDTFEED, 1)), events.count(Write(RTC_WDTFEED, 1 << 31))) == (fed, fed)
 
 
@@ -633,27 +659,38 @@ def test_names_are_invented_until_a_key_is_pressed_and_the_watchdog_fed_meanwhil
     double = firmware(steps=3, samples=1)
     double.watch.append((MORE_NAMES, lambda: None))
     double.watch.extend([(b"\r\n", lambda: None)] * 20)
-    double.watch.append((b"\r\n", lambda: double.keys.append(ord("x"))))
-    double.watch.append((b"# seed 43\r\n", double.switch_off))
+    double.watch.append((b"\r\n", lambda: double.type(b"i")))
+    double.watch.append((b"> i", double.switch_off))
     assert double.run("board_start") == "switched off"
     _, after = split_at(MORE_NAMES, double.events)
-    events, _ = split_at(b"# seed 43\r\n", after)
-    names = events.count(Write(UART0_FIFO_AHB, ord("\n"))) - 1
+    events, _ = split_at(b"> i", after)
+    names = events.count(Write(UART0_FIFO_AHB, ord("\n")))
     assert names > 20
-    assert events.count(Write(WDTFEED, 1)) == names
+    assert events.count(Write(WDTFEED, 1)) in (names + 1, names + 2), "after each name and after the turn of the prompt"
 
 
-def test_a_key_starts_the_next_seed_with_its_carry(firmware: Firmware, programs: Programs) -> None:
-    """A seed of 32 bits that overflows becomes one of 33, as random.seed() takes it."""
-    chosen = {"steps": 20, "samples": 2}
-    double = firmware(seed=2**32 - 1, **chosen)
-    double.watch.append((MORE_NAMES, lambda: double.keys.append(ord("x"))))
-    double.watch.append((MORE_NAMES, double.switch_off))
+def test_a_key_stops_training_and_is_the_first_of_a_line(firmware: Firmware) -> None:
+    double = firmware(steps=1000, samples=1)
+    double.watch.append((b"step    1 / 1000", lambda: double.type(b"set seed=4294967296 steps=9\r")))
+    double.watch.append((b"ok\r\n> ", lambda: double.type(b"train\r")))
+    double.watch.append((b"weights crc32: ", lambda: None))
+    double.watch.append((b"ok\r\n> ", double.switch_off))
     assert double.run("board_start") == "switched off"
     lines = double.sent.decode().splitlines()
-    assert [line for line in lines if line.startswith("# seed")] == ["# seed 4294967295", "# seed 0x0000000100000000"]
-    for seed in (2**32 - 1, 2**32):
-        assert programs.run_host(seed=seed, **chosen).stdout.splitlines()[-1] in lines
+    assert any(re.fullmatch(r"# stopped at step \d+ of 1000; train goes on", line) for line in lines)
+    assert "> set seed=4294967296 steps=9" in lines
+    assert "# seed 0x0000000100000000" in lines
+
+
+def test_a_firmware_that_is_not_whole_in_flash_says_so_and_rests(board: ctypes.CDLL, chip: MakeChip) -> None:
+    double = chip()
+    mark = ctypes.c_uint32.in_dll(board, "texts_mark")
+    whole, mark.value = mark.value, 0xFFFFFFFF
+    try:
+        assert double.run("board_start") == "halted"
+    finally:
+        mark.value = whole
+    assert double.sent.endswith(b"# error: the firmware in flash is not whole; flash it again: scons flash\r\n")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ def link(cross: Cross, part: Path, elf: Path, *flags: str) -> Path:
     return cross.link(elf, "linker/esp32.ld", [part], "--no-gc-sections", *flags)
 
 
+def loaded(firmware: bytes) -> bytes:
+    """The part of an image that the ROM loads: to the digest behind the checksum that ends 16-byte lines."""
+    end = 24 + sum(8 + len(data) for _, data in segments(firmware))
+    return firmware[: (end // 16 + 1) * 16 + 32]
+
+
 def segments(firmware: bytes) -> list[tuple[int, bytes]]:
     """Load address and bytes of each segment of an image."""
     found, offset = [], 24
@@ -96,9 +102,10 @@ def test_a_data_set_beyond_what_the_cache_shows_is_refused_however_large_the_fla
     other = tmp_path / "other.elf"
     link(cross, elf.with_suffix(".o"), other, f"--defsym=flash_capacity={16 << 20}")
     layout = image.flash_layout(other)
-    assert image.layout_problems(layout, 1000, 4 << 20) == []
-    (problem,) = image.layout_problems(layout, 1000, (4 << 20) + 3)
-    assert "exceeds the 4 MB that the chip can read at once by 3 bytes" in problem
+    window = (4 << 20) - DATASET_OFFSET
+    assert image.layout_problems(layout, 1000, window) == []
+    (problem,) = image.layout_problems(layout, 1000, window + 3)
+    assert "exceeds the 3,670,016 bytes that the chip can read at once by 3 bytes" in problem
 
 
 def test_segments_hold_what_was_linked_and_nothing_else(elf: Path) -> None:
@@ -107,18 +114,19 @@ def test_segments_hold_what_was_linked_and_nothing_else(elf: Path) -> None:
             (section["sh_addr"], section.data())
             for section in ELFFile(file).iter_sections()
             if section["sh_flags"] & 2 and section["sh_type"] == "SHT_PROGBITS" and section["sh_size"]
+            if section.name != image.TEXTS
         ]
-    loaded = segments(image.firmware_image(elf))
-    assert sum(len(data) for _, data in loaded) == sum(len(data) for _, data in sections)
+    blocks = segments(image.firmware_image(elf))
+    assert sum(len(data) for _, data in blocks) == sum(len(data) for _, data in sections)
     for address, data in sections:
         (found,) = [
-            block[address - start :][: len(data)] for start, block in loaded if start <= address < start + len(block)
+            block[address - start :][: len(data)] for start, block in blocks if start <= address < start + len(block)
         ]
         assert found == data
 
 
 def test_checksum_and_digest(elf: Path) -> None:
-    firmware = image.firmware_image(elf)
+    firmware = loaded(image.firmware_image(elf))
     body, digest = firmware[:-32], firmware[-32:]
     assert hashlib.sha256(body).digest() == digest
     assert len(body) % 16 == 0
@@ -127,6 +135,26 @@ def test_checksum_and_digest(elf: Path) -> None:
         for byte in data:
             checksum ^= byte
     assert body[-1] == checksum
+
+
+def test_texts_lie_behind_what_the_rom_loads_where_the_cache_shows_them(programs: Programs) -> None:
+    folder = programs.esp32()
+    firmware = (folder / "firmware.bin").read_bytes()
+    with (folder / "firmware.elf").open("rb") as file:
+        texts = ELFFile(file).get_section_by_name(image.TEXTS)
+        address, content = texts["sh_addr"], texts.data()
+    at = address - 0x3F400000 - FIRMWARE_OFFSET  # the cache shows flash from its start
+    assert firmware[at:] == content
+    assert b"what can be asked" in content
+    end = len(loaded(firmware))
+    assert firmware[end:at] == b"\xff" * (at - end)
+    assert 0 <= at - end < 256 + 64
+
+
+def test_an_image_that_runs_into_its_texts_is_refused(elf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image, "elf2image", lambda *words, **options: bytes(100_000))
+    with pytest.raises(UserError, match="runs into its texts at 0x1"):
+        image.firmware_image(elf)
 
 
 def test_equal_bytes_for_equal_input(elf: Path, tmp_path: Path) -> None:

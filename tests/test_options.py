@@ -212,16 +212,19 @@ READER = """
 #include "app/settings.h"
 uint32_t read(const struct settings *s, uint32_t *words, float *rates) {
     const uint32_t numbers[] = {s->n_embd,    s->n_head,         s->n_layer,   s->block_size, s->steps, s->samples,
-                                s->log_every, s->seed_from_chip, s->seed_words};
+                                s->log_every, s->console, s->seed_from_chip, s->seed_room, s->seed_words};
     const uint32_t count = sizeof(numbers) / sizeof(numbers[0]);
     for (uint32_t i = 0; i < count; ++i) words[i] = numbers[i];
-    for (uint32_t i = 0; i <= s->seed_words; ++i) words[count + i] = s->seed[i];
+    for (uint32_t i = 0; i < s->seed_room; ++i) words[count + i] = s->seed[i];
     rates[0] = s->learning_rate;
     rates[1] = s->temperature;
     return count;
 }
 """
-READ = ("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every", "seed_from_chip", "seed_words")
+READ = (
+    *("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every"),
+    *("console", "seed_from_chip", "seed_room", "seed_words"),
+)
 
 numbers = st.fixed_dictionaries(
     {
@@ -251,7 +254,7 @@ def read(tmp_path_factory):
         words, rates = (ctypes.c_uint32 * len(table))(), (ctypes.c_float * 2)()
         count = library.read(ctypes.create_string_buffer(table, len(table)), words, rates)
         found = dict(zip((*READ, "lr", "temperature"), [*words[:count], *rates], strict=True))
-        return found, words[count : count + found["seed_words"] + 1]
+        return found, words[count : count + found["seed_room"]]
 
     return call
 
@@ -264,9 +267,11 @@ def test_the_program_reads_the_options_that_the_build_packed(read, chosen):
     wanted = {name: getattr(settings, name) for name in settings_table.NUMBERS}
     wanted |= {name: ctypes.c_float(getattr(settings, name)).value for name in settings_table.RATES}
     words = settings_table.seed_words(settings.seed or 0)
-    assert found == wanted | {"seed_from_chip": chosen["seed"] == "hw", "seed_words": len(words)}
-    assert seed == [*words, 0], "and a word that the seed may grow by, which ends the table"
-    assert len(table) == 8 + 4 * (len(READ) + 2 + len(words) + 1)
+    room = max(len(words), 2)
+    typed = {"console": False, "seed_from_chip": chosen["seed"] == "hw", "seed_room": room, "seed_words": len(words)}
+    assert found == wanted | typed
+    assert seed == [*words, *[0] * (room - len(words))], "and room for a seed of 64 bits, which ends the table"
+    assert len(table) == 8 + 4 * (len(READ) + 2 + room)
 
 
 @given(numbers, st.binary(max_size=50), st.binary(max_size=50))
@@ -274,7 +279,8 @@ def test_a_table_is_found_in_an_image(read, chosen, before, behind):
     table = settings_table.pack(options.parse({name: str(value) for name, value in chosen.items()}))
     assume((before + table).index(settings_table.MAGIC) == len(before))
     fields, _ = read(table)
-    del fields["seed_words"]
+    for name in ("console", "seed_room", "seed_words"):
+        del fields[name]
     assert dataclasses.asdict(settings_table.find(before + table + behind)) == fields
 
 

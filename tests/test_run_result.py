@@ -77,7 +77,7 @@ def test_a_run_that_fails_leaves_no_result(
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     """The program's own status, and that of the build which passes its console on."""
-    script = f"from mgbuild import run_result; run_result.follow({echo(CONSOLE)!r})"
+    script = f"from mgbuild import run_result; run_result.follow({echo(CONSOLE)!r}, False)"
     with open("/dev/full", "w") as full:
         env = {**os.environ, "PYTHONPATH": str(ROOT / "site_scons")}
         words = [sys.executable, "-c", script]

@@ -1,6 +1,7 @@
 """A run of the program, here or on the emulated core: its console, and what it said as data for other programs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def follow(words: Sequence[str], typed: bool) -> tuple[int, str]:
     with subprocess.Popen(words, stdin=None if typed else subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout
         try:
-            while part := process.stdout.read1():  # not by lines: a prompt ends none
+            while part := os.read(process.stdout.fileno(), 1 << 16):  # not by lines: a prompt ends none
                 parts.append(part)
                 sys.stdout.buffer.write(part)
                 sys.stdout.buffer.flush()

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A program for the board that does nothing; app/main.c is the real one.
+// A program for the board that has ended before it begins; app/main.c is the real one.
 #include "board/board.h"
 
-int app_main(void) { return 0; }
+void app_begin(void) {}
+
+enum app_state app_turn(void) { return APP_ENDED; }
+
+int app_status(void) { return 0; }

@@ -61,14 +61,18 @@ def command(program: str, firmware: Path, dataset: Path | None = None) -> list[s
     return [*words, "-device", f"loader,file={_quoted(dataset)},addr={begin:#x},force-raw=on"]
 
 
-def capture(firmware: Path, dataset: Path, timeout: float, *flags: str) -> subprocess.CompletedProcess[str]:
+def capture(
+    firmware: Path, dataset: Path, timeout: float, *flags: str, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run the program for at most `timeout` seconds and return its exit status and what it wrote.
+
+    typed: what it finds on its console.
 
     Raises subprocess.TimeoutExpired after that time.
     """
     return subprocess.run(
         [*command(find(), firmware, dataset), *flags],
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         encoding="utf-8",
         errors="replace",

@@ -60,7 +60,7 @@ def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int
     if excess > 0:
         window = f"{layout.capacity // MEGABYTE} MB flash"
         if layout.dataset_end < layout.capacity:
-            window = f"{(layout.dataset_end - layout.dataset) // MEGABYTE} MB that the chip can read at once"
+            window = f"{layout.dataset_end - layout.dataset:,} bytes that the chip can read at once"
         problems.append(
             f"the data set ({dataset_bytes:,} bytes at flash offset {layout.dataset:#x}) exceeds the "
             f"{window} by {excess:,} bytes; "
@@ -70,9 +70,10 @@ def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int
 
 
 def firmware_image(elf: Path, wiring: FlashWiring = FlashWiring()) -> bytes:
-    """The image of a firmware ELF: what the ROM loads, and behind it what stays in flash; equal bytes for equal arguments.
+    """The image of a firmware ELF: what the ROM loads, and behind it what stays in flash.
 
-    Raises UserError when the ELF cannot be read, was not linked with linker/esp32.ld, or esptool refuses it.
+    Equal bytes for equal arguments. Raises UserError when the ELF cannot be read, was not linked with
+    linker/esp32.ld, or esptool refuses it.
     """
     layout = flash_layout(elf)
     loaded, offset, texts = _without_texts(elf)
@@ -85,7 +86,9 @@ def firmware_image(elf: Path, wiring: FlashWiring = FlashWiring()) -> bytes:
             flash_size=_flash_size(layout),
         )
     if layout.firmware + len(image) > offset:
-        raise UserError(f"the image of {elf} runs into its texts at {offset:#x} of flash: linker/esp32.ld leaves too little")
+        raise UserError(
+            f"the image of {elf} runs into its texts at {offset:#x} of flash: linker/esp32.ld leaves too little"
+        )
     return image.ljust(offset - layout.firmware, b"\xff") + texts
 
 

@@ -31,8 +31,8 @@ ROM_STACK = {
     "rom_i2c_writeReg": 256,
 }
 
-# Functions of the firmware that call through a pointer which they read from a table, and the table's name: they may call
-# every function that it names.
+# Functions of the firmware that call through a pointer which they read from a table, and the table's name: they may
+# call every function that it names.
 INDIRECT = {"command_run": "commands", "command_turn": "commands"}
 
 # What the stack of the program and that of a panic begin with, and the guard below the first (src_c/board/xtensa).
@@ -214,8 +214,8 @@ class _Program:
                 found.calls |= targets
             elif function.name not in self._indirect:
                 raise UserError(
-                    f"{' > '.join(chain)} calls through a pointer at {op.address:#010x}; declare the table of what it may call, "
-                    "in INDIRECT of site_scons/mgbuild/firmware/stack.py"
+                    f"{' > '.join(chain)} calls through a pointer at {op.address:#010x}; declare the "
+                    "table of what it may call, in INDIRECT of site_scons/mgbuild/firmware/stack.py"
                 )
         elif op.target is not None and (op.name in isa.CALLS or op.target not in function):
             found.calls.add(op.target)

@@ -56,7 +56,7 @@ void console_listen_start(void) {
 
 int32_t board_console_read(void) {
     if (console_input.taken != console_input.written) {
-        const uint8_t byte = console_input.bytes[console_input.taken % INPUT_BYTES];
+        const uint8_t byte = console_input.bytes[console_input.taken % CONSOLE_INPUT_BYTES];
         ++console_input.taken;
         return byte;
     }

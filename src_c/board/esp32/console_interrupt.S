@@ -21,10 +21,10 @@
     .type level2_interrupt, @function
 level2_interrupt:
     movi    a0, console_input
-    s32i    a2, a0, INPUT_SAVED
-    s32i    a3, a0, INPUT_SAVED + 4
-    s32i    a4, a0, INPUT_SAVED + 8
-    s32i    a5, a0, INPUT_SAVED + 12
+    s32i    a2, a0, CONSOLE_INPUT_SAVED
+    s32i    a3, a0, CONSOLE_INPUT_SAVED + 4
+    s32i    a4, a0, CONSOLE_INPUT_SAVED + 8
+    s32i    a5, a0, CONSOLE_INPUT_SAVED + 12
     movi    a2, UART0
 .Lnext:                             // its count is wrong at times (errata UART-3.17), so the addresses are asked first
     memw
@@ -38,18 +38,18 @@ level2_interrupt:
     bltu    a3, a4, .Lempty
 .Ltake:
     l32i    a5, a2, FIFO
-    l32i    a3, a0, INPUT_WRITTEN
-    l32i    a4, a0, INPUT_TAKEN
+    l32i    a3, a0, CONSOLE_INPUT_WRITTEN
+    l32i    a4, a0, CONSOLE_INPUT_TAKEN
     sub     a4, a3, a4
-    bgei    a4, INPUT_BYTES, .Llost
-    extui   a4, a3, 0, 7            // modulo INPUT_BYTES
+    bgei    a4, CONSOLE_INPUT_BYTES, .Llost
+    extui   a4, a3, 0, 7            // modulo CONSOLE_INPUT_BYTES
     add     a4, a4, a0
     s8i     a5, a4, 0
     addi    a3, a3, 1
-    s32i    a3, a0, INPUT_WRITTEN
+    s32i    a3, a0, CONSOLE_INPUT_WRITTEN
     j       .Lsettle
 .Llost:
-    s32i    a2, a0, INPUT_LOST
+    s32i    a2, a0, CONSOLE_INPUT_LOST
 .Lsettle:
     rsr     a3, ccount
 .Lwait:
@@ -62,10 +62,10 @@ level2_interrupt:
     movi    a3, RECEIVED
     s32i    a3, a2, INT_CLR
     memw
-    l32i    a2, a0, INPUT_SAVED
-    l32i    a3, a0, INPUT_SAVED + 4
-    l32i    a4, a0, INPUT_SAVED + 8
-    l32i    a5, a0, INPUT_SAVED + 12
+    l32i    a2, a0, CONSOLE_INPUT_SAVED
+    l32i    a3, a0, CONSOLE_INPUT_SAVED + 4
+    l32i    a4, a0, CONSOLE_INPUT_SAVED + 8
+    l32i    a5, a0, CONSOLE_INPUT_SAVED + 12
     rsr     a0, excsave2
     rfi     2
     .size level2_interrupt, . - level2_interrupt

@@ -3,8 +3,12 @@
 #ifndef ESP32_LAYOUT_H
 #define ESP32_LAYOUT_H
 
-#define dataset_start ((const char *)0x3F400000)
-#define dataset_end ((const char *)0x3F780000)
+#include <stdint.h>
+
+extern const uint32_t texts_mark; // recorder.c
+#define flash_window ((const char *)0x3F400000)
+#define dataset_start ((const char *)0x3F480000)
+#define dataset_end ((const char *)0x3F800000)
 #define dram_model_bytes ((const char *)0x2E000)
 #define sram1_capacity ((const char *)0x1FBC0)
 #define bss_end ((char *)0x3FFB2000)
