@@ -353,7 +353,6 @@ def test_advice_names_the_options_at_fault(
         (0x3FFE3000, "the loader's stack"),
         (0x3FFAE000, "ROM variables"),
         (0x40070000, "the cache that the ROM reads through"),
-        (0x3F400000, "flash, seen through the cache"),
     ],
 )
 def test_segment_that_the_rom_cannot_load(link: Link, budget: Path, dataset: Path, address: int, place: str) -> None:

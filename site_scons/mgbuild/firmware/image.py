@@ -87,7 +87,8 @@ def firmware_image(elf: Path, wiring: FlashWiring = FlashWiring()) -> bytes:
         )
     if layout.firmware + len(image) > offset:
         raise UserError(
-            f"the image of {elf} runs into its texts at {offset:#x} of flash: linker/esp32.ld leaves too little"
+            f"the image of {elf} runs into its texts at {offset:#x} of flash: "
+            "linker/esp32.ld leaves too little, or more than they lies in flash"
         )
     return image.ljust(offset - layout.firmware, b"\xff") + texts
 
