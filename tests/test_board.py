@@ -1,5 +1,6 @@
 """The whole program on a real board: run with `scons test board=PORT`, which flashes it. Left out otherwise."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_the_board_learns_the_names_of_the_host(board_port: str, programs: Progr
         flash.Part("data set", layout.dataset, folder / "dataset.bin"),
     ]
     flash.write(parts, board_port, 460800, layout.capacity)
-    assert monitor.monitor(board_port, elf, until="^weights crc32", timeout=TIMEOUT, log=log, terminal=False) == 0
+    wanted = re.compile("^weights crc32")
+    assert monitor.monitor(board_port, elf, until=wanted, timeout=TIMEOUT, log=log, terminal=False) == 0
     output = "".join(line for line in log.read_text().splitlines(keepends=True) if not line.startswith("# "))
     assert programs.run_host().stdout in output

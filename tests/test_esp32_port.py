@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import serial
 from conftest import Completed, Programs
-from mgbuild.device import flash, monitor
+from mgbuild.device import advice, flash, monitor
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.firmware import image
@@ -100,7 +100,7 @@ def test_what_the_loader_wrote_boots_and_learns_the_names_of_the_host(
         data = part.path.read_bytes()
         assert contents.read_bytes()[part.offset : part.offset + len(data)] == data
     with machine(contents) as port:
-        assert monitor.monitor(port, until="^weights crc32", timeout=TIMEOUT, log=log, terminal=False) == 0
+        assert monitor.monitor(port, until=re.compile("^weights crc32"), timeout=TIMEOUT, log=log, terminal=False) == 0
     output = "".join(line for line in log.read_text().splitlines(keepends=True) if not line.startswith("# "))
     assert programs.run_host(**SHORT).stdout in output
 
@@ -147,7 +147,7 @@ class TestHints:
                 return next(seconds) if re.search(last_words, log.read_text(), re.MULTILINE) else 0.0
 
             with machine(contents, *flags) as port:
-                monitor.monitor(port, timeout=2 * monitor.START_SECONDS, log=log, terminal=False, clock=clock)
+                monitor.monitor(port, timeout=2 * advice.START_SECONDS, log=log, terminal=False, clock=clock)
             return capsys.readouterr().err
 
         return boot
@@ -167,13 +167,13 @@ class TestHints:
         with contents.open("r+b") as file:
             file.seek(firmware.offset)
             file.write(data)
-        assert hints(last_words) == f"hint: {monitor.DAMAGED}\n"
+        assert hints(last_words) == f"hint: {advice.DAMAGED}\n"
 
     def test_an_empty_flash(self, hints: Hints) -> None:
-        assert hints("^rst:0x1 ") == f"hint: {monitor.DAMAGED}\n"
+        assert hints("^rst:0x1 ") == f"hint: {advice.DAMAGED}\n"
 
     def test_a_chip_in_its_loader(self, hints: Hints) -> None:
-        assert hints(r"^rst:0x1 .*UART_BOOT", *IN_LOADER) == f"hint: {monitor.IN_LOADER}\n"
+        assert hints(r"^rst:0x1 .*UART_BOOT", *IN_LOADER) == f"hint: {advice.IN_LOADER}\n"
 
 
 def test_a_firmware_in_the_loaders_place_is_refused(machine: Machine, contents: Path, programs: Programs) -> None:

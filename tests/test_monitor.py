@@ -1,29 +1,30 @@
 """The monitor between two stand-ins, a board and a user on a pseudo-terminal: they wait for events, not for a time."""
 
-import codecs
 import functools
 import itertools
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
-import termios
-import time
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import ROOT, OnceOpened, Programs
-from hypothesis import HealthCheck, example, given, settings
+import stand_in_console
+from conftest import OnceOpened, Programs, run_scons
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mgbuild.console.lines import Lines
+from mgbuild.console.training import Training
+from mgbuild.device import advice as hints
 from mgbuild.device import monitor
+from mgbuild.device.advice import Advice
 from mgbuild.device.decode import Decoder
-from mgbuild.device.monitor import Advice, Lines, Training
+from mgbuild.device.script import DONE, LOST, NOT_SEEN, QUIET_SECONDS, REFUSED, RESTARTED, Script
 from mgbuild.errors import UserError
 from mgbuild.firmware.elf import opened
 from stand_in_chip import PATIENCE, StandInChip
+from stand_in_console import StandInConsole
+from stand_in_user import Terminal
 
 BOOT = (
     "ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
@@ -41,6 +42,12 @@ def board(text: str = "", wire: str = "rfc2217") -> StandInChip:
 def clock() -> Iterator[float]:
     """Seconds that pass with every look at them."""
     return itertools.count(0.0, 1.0)
+
+
+def watch(chip: StandInChip, until: str = "", timeout: float = PATIENCE, **words: Any) -> int:
+    """Exit status of a monitor that writes into a pipe and waits for a line."""
+    wanted = re.compile(until) if until else None
+    return monitor.monitor(chip.port, until=wanted, timeout=timeout, terminal=False, **words)
 
 
 @pytest.fixture
@@ -71,7 +78,7 @@ def panic_at(elf: Path) -> tuple[str, str]:
 
 def test_lines_pass_as_they_are_until_the_one_that_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     with board(BOOT + STEPS + NAMES) as chip:
-        assert monitor.monitor(chip.port, until="^weights crc32", timeout=PATIENCE, terminal=False) == 0
+        assert watch(chip, "^weights crc32") == 0
     captured = capsys.readouterr()
     assert captured.out == (BOOT + STEPS + NAMES).replace("\r\n", "\n")
     assert captured.err == ""
@@ -79,7 +86,7 @@ def test_lines_pass_as_they_are_until_the_one_that_is_waited_for(capsys: pytest.
 
 def test_a_board_is_reset_once_and_let_go() -> None:
     with board(BOOT) as chip:
-        assert monitor.monitor(chip.port, until="reset: power-on", timeout=PATIENCE, terminal=False) == 0
+        assert watch(chip, "reset: power-on") == 0
         assert chip.starts == 1
 
 
@@ -89,7 +96,7 @@ def test_a_port_without_reset_line_shows_what_comes(
 ) -> None:
     with board(wire=wire) as chip:
         once_opened(lambda: chip.say(STEPS))
-        assert monitor.monitor(chip.port, until="step  300", timeout=PATIENCE, terminal=False) == 0
+        assert watch(chip, "step  300") == 0
         assert chip.starts == 0
     assert "step  300 / 1000 | loss 3.0000" in capsys.readouterr().out
 
@@ -101,7 +108,7 @@ def test_a_port_of_pyserial_that_is_no_device() -> None:
 
 def test_a_line_that_does_not_come_in_time(capsys: pytest.CaptureFixture[str]) -> None:
     with board(STEPS) as chip:
-        assert monitor.monitor(chip.port, until="never", timeout=50, terminal=False, clock=clock().__next__) == 1
+        assert watch(chip, "never", timeout=50, clock=clock().__next__) == NOT_SEEN
     assert "no line matched never within 50 seconds" in capsys.readouterr().err
 
 
@@ -113,7 +120,7 @@ def test_a_timeout_alone_is_no_failure() -> None:
 def test_a_panic_is_explained_and_ends_the_wait(elf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, file = panic_at(elf)
     with board(STEPS + text) as chip:
-        assert monitor.monitor(chip.port, elf, until="weights", timeout=PATIENCE, terminal=False) == 2
+        assert watch(chip, "weights", elf=elf) == RESTARTED
     captured = capsys.readouterr()
     assert "the program panicked" in captured.err
     frames = re.findall(
@@ -146,7 +153,7 @@ class TestLog:
         log = tmp_path / "notes.txt"
         log.write_text("what the user has written\n")
         with board(STEPS + NAMES) as chip:
-            monitor.monitor(chip.port, until="weights", timeout=PATIENCE, log=log, terminal=False)
+            watch(chip, "weights", log=log)
         assert log.read_text() == "what the user has written\n" + (STEPS + NAMES).replace("\r\n", "\n")
 
     def test_a_port_that_does_not_open_leaves_it_alone(self, tmp_path: Path) -> None:
@@ -177,64 +184,28 @@ class TestUnplugging:
     def test_while_it_talks(self, once_opened: OnceOpened, capsys: pytest.CaptureFixture[str]) -> None:
         with board(wire="tcp") as chip:
             once_opened(lambda: (chip.say(STEPS + "last wor"), chip.unplug()))
-            with pytest.raises(UserError, match=f"lost the board on {chip.port} .*; plug it in"):
-                monitor.monitor(chip.port, timeout=PATIENCE, terminal=False)
-        assert capsys.readouterr().out == STEPS.replace("\r\n", "\n") + "last wor\n"
+            assert watch(chip) == LOST
+        captured = capsys.readouterr()
+        assert captured.out == STEPS.replace("\r\n", "\n") + "last wor\n"
+        assert re.match(f"error: lost the board on {chip.port} .*; plug it in", captured.err)
 
     @pytest.mark.parametrize("wire", ["pty", "tcp", "rfc2217"])
-    def test_before_it_is_reset(self, wire: str, once_opened: OnceOpened) -> None:
+    def test_before_it_is_reset(self, wire: str, once_opened: OnceOpened, capsys: pytest.CaptureFixture[str]) -> None:
         with board(wire=wire) as chip:
             once_opened(chip.unplug)
-            with pytest.raises(UserError, match=f"lost the board on {chip.port} .*; plug it in"):
-                monitor.monitor(chip.port, timeout=PATIENCE, terminal=False)
+            assert watch(chip) == LOST
+        assert re.match(f"error: lost the board on {chip.port} .*; plug it in", capsys.readouterr().err)
 
     def test_before_it_is_opened(self) -> None:
         with board(wire="pty") as chip:
             chip.unplug()
             with pytest.raises(UserError, match=f"there is no port {chip.port}"):
-                monitor.monitor(chip.port, timeout=PATIENCE, terminal=False)
+                watch(chip)
 
 
-def test_what_cannot_be_opened_or_waited_for() -> None:
+def test_a_port_that_does_not_open() -> None:
     with pytest.raises(UserError, match="there is no port /dev/no-such-port"):
         monitor.monitor("/dev/no-such-port", terminal=False)
-    with pytest.raises(UserError, match=r"until=\( is no regular expression: missing \)"):
-        monitor.monitor("loop://", until="(", terminal=False)
-
-
-class TestLines:
-    """Bytes become lines, however they are cut and whatever they are."""
-
-    def test_characters_that_arrive_in_pieces_and_bytes_that_are_none(self) -> None:
-        lines = Lines()
-        first, rest = "é大\r\n".encode()[:3], "é大\r\n".encode()[3:]
-        assert lines.feed(first) == []
-        assert lines.feed(rest + b"\xff!\nend\nand") == ["é大", "\ufffd!", "end"]
-        assert lines.rest() == "and"
-        assert lines.rest() == ""
-
-    @given(st.lists(st.binary(max_size=40)))
-    @example([b"x" * (monitor.LINE_LIMIT - 1), b"xx\n"])
-    @example([b"x" * (3 * monitor.LINE_LIMIT) + b"\r", b"\n"])
-    @example([b"\xf0\x9f", b"\x92", b"\n", b"\xf0"])
-    def test_where_they_are_cut_changes_nothing(self, pieces: list[bytes]) -> None:
-        at_once, cut = Lines(), Lines()
-        expected = at_once.feed(b"".join(pieces))
-        assert [line for piece in pieces for line in cut.feed(piece)] == expected
-        assert cut.rest() == at_once.rest()
-
-    @given(st.binary(max_size=300))
-    def test_nothing_is_lost(self, data: bytes) -> None:
-        lines = Lines()
-        text = "\n".join([*lines.feed(data), lines.rest()])
-        whole = codecs.decode(data, "utf-8", "replace")
-        assert text == "\n".join(line.rstrip("\r") for line in whole.split("\n"))
-
-    def test_a_line_without_an_end_is_given_out_in_parts(self) -> None:
-        lines = Lines()
-        given_out = [line for _ in range(100) for line in lines.feed(b"x" * 100)]
-        assert {len(line) for line in given_out} == {monitor.LINE_LIMIT}
-        assert sum(map(len, given_out)) + len(lines.rest()) == 100 * 100
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -263,7 +234,7 @@ def test_no_line_is_too_hostile(elf: Path, data: st.DataObject) -> None:
         training.read(line, 1.0)
         assert isinstance(advice.read(line, 1.0), str)
         for width in (0, 20, 200):
-            assert not training.running or len(training.line(width)) <= width
+            assert all(len(row) <= width for row in training.rows(width))
 
 
 def as_bytes(line: str | bytes) -> bytes:
@@ -300,31 +271,31 @@ class TestAdvice:
         ],
     )
     def test_a_damaged_image(self, line: str) -> None:
-        assert self.said(f"rst:0x1 (POWERON_RESET)\n{line}\n{line}") == [monitor.DAMAGED]
+        assert self.said(f"rst:0x1 (POWERON_RESET)\n{line}\n{line}") == [hints.DAMAGED]
 
     def test_an_image_that_the_rom_starts_and_that_says_nothing(self) -> None:
         advice = Advice()
         advice.reset(0.0)
         assert advice.read("rst:0x1 (POWERON_RESET),boot:0x12 (SPI_FAST_FLASH_BOOT)", 0.1) == ""
         assert advice.wait(4.9) == ""
-        assert advice.wait(5.0) == monitor.DAMAGED
+        assert advice.wait(5.0) == hints.DAMAGED
         assert advice.wait(9.0) == ""
 
     def test_resets_that_follow_each_other_before_the_program_speaks(self) -> None:
         advice = Advice()
         advice.reset(0.0)
-        hints = [advice.read("rst:0x10 (RTCWDT_RTC_RESET)", second) + advice.wait(second) for second in range(9)]
-        assert [hint for hint in hints if hint] == [monitor.DAMAGED]
+        said = [advice.read("rst:0x10 (RTCWDT_RTC_RESET)", second) + advice.wait(second) for second in range(9)]
+        assert [hint for hint in said if hint] == [hints.DAMAGED]
 
     @pytest.mark.parametrize("line", ["rst:0x1 (POWERON_RESET),boot:0xf (UART_BOOT(UART0))", "waiting for download"])
     def test_a_chip_in_its_loader(self, line: str) -> None:
-        assert self.said(line) == [monitor.IN_LOADER]
+        assert self.said(line) == [hints.IN_LOADER]
 
     def test_silence(self) -> None:
         advice = Advice()
         advice.reset(0.0)
         assert advice.wait(4.9) == ""
-        assert advice.wait(5.0) == monitor.SILENT
+        assert advice.wait(5.0) == hints.SILENT
         assert advice.wait(6.0) == ""
         advice.reset(6.0)
         assert advice.wait(11.0) == ""
@@ -344,94 +315,147 @@ class TestAdvice:
     def test_a_panic_may_happen_and_a_loop_of_them_is_named(self) -> None:
         panic = BOOT + "Guru Meditation Error: Core  0 panic'ed (X).\nBacktrace: 0x40080000:0x3ffb0000\nRebooting...\n"
         assert self.said(2 * panic + BOOT + NAMES + 2 * panic) == []
-        assert self.said(5 * panic) == [monitor.PANIC_LOOP]
+        assert self.said(5 * panic) == [hints.PANIC_LOOP]
 
     def test_it_goes_to_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
         with board("rst:0x1\r\ncsum err:0x30!=0x31\r\nend\r\n") as chip:
-            monitor.monitor(chip.port, until="end", timeout=PATIENCE, terminal=False)
+            watch(chip, "end")
         captured = capsys.readouterr()
-        assert captured.err == f"hint: {monitor.DAMAGED}\n"
+        assert captured.err == f"hint: {hints.DAMAGED}\n"
         assert captured.out == "rst:0x1\ncsum err:0x30!=0x31\nend\n"
 
 
-def test_progress_average_and_time_left() -> None:
-    training = Training()
-    assert not training.running
-    for second, step, loss in ((0.0, 1, 3.0), (1.0, 101, 2.0), (2.0, 201, 1.0)):
-        assert training.read(f"step {step:4d} / 1000 | loss {loss:.4f}", second)
-    assert training.running
-    assert training.average == pytest.approx(2.0)
-    assert training.seconds_left == pytest.approx(7.99)
-    assert "━━━━──────────────── step 201 / 1000  loss 1.0000, mean of 3: 2.0000  0:07 left  █" in training.line(120)
-    assert training.line(120).endswith("▁")
-    assert not training.read("rst:0x7 (TG0WDT_SYS_RESET),boot:0x13", 3.0)
-    assert not training.running
+class TestScript:
+    """send= and until=: a board that trains, invents names or waits is asked; the status says how it went."""
+
+    def run(self, *sends: str, until: str = "", running: bool = True, wire: str = "pty", **words: Any) -> int:
+        """Exit status of a monitor that sends these lines to the stand-in, which stays in self.console."""
+        with StandInChip(wire, console=b"") as chip, StandInConsole(chip, running) as self.console:
+            status = watch(chip, until, sends=sends, **words)
+            self.starts = chip.starts
+            return status
+
+    @pytest.mark.parametrize("wire", ["pty", "tcp", "rfc2217"])
+    @pytest.mark.parametrize("running", [True, False])
+    def test_each_line_waits_for_the_answer_to_the_one_before(
+        self, wire: str, running: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.run("set n_embd=24", "train", "names 3", running=running, wire=wire) == DONE
+        assert self.console.typed == ["set n_embd=24", "train", "names 3"]
+        assert self.starts == 0, "a reset would lose what the chip has learned"
+        captured = capsys.readouterr()
+        assert "> set n_embd=24\n# n_embd=24\nok\n> train\n" in captured.out
+        assert captured.out.endswith("weights crc32: e5240774\nok\n> names 3\nkamon\nann\nkarai\nok\n")
+        assert captured.err == ""
+
+    def test_names_without_end_are_stopped_first(self) -> None:
+        with StandInChip("pty", console=b"") as chip, StandInConsole(chip, seconds=0.001) as console:
+            assert watch(chip, "^more", sends=["echo x"]) == NOT_SEEN
+            assert console.stops == 1
+
+    def test_a_line_that_is_waited_for_comes_after_the_last_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("echo weights", "train", until="^(# )?weights|> train") == DONE
+        assert capsys.readouterr().out.endswith("\nweights crc32: e5240774\n"), "neither the first answer nor the echo"
+
+    def test_utf8_arrives_whole(self) -> None:
+        assert self.run("loss Zoë大") == DONE
+        assert self.console.typed == ["loss Zoë大"]
+
+    def test_an_error_ends_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("trian", "names 3") == REFUSED
+        assert self.console.typed == ["trian"]
+        assert capsys.readouterr().err == "error: trian: no command trian; help lists them\n"
+
+    def test_an_answer_without_a_verdict(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("mute", "names 3") == REFUSED
+        assert "mute: the answer ends with neither ok nor error" in capsys.readouterr().err
+
+    def test_a_line_that_will_not_come_any_more(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("names 3", until="never") == NOT_SEEN
+        assert capsys.readouterr().err == "error: no line matched never, and the board waits for a command\n"
+
+    def test_an_answer_that_does_not_come_in_time(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("names 100000", timeout=1) == NOT_SEEN
+        assert capsys.readouterr().err == "error: no answer to names 100000 within 1 seconds\n"
+
+    def test_a_board_that_gives_no_prompt(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with StandInChip("pty", console=b"") as chip:
+            status = watch(chip, sends=["info"], timeout=0, clock=(0.1 * second for second in clock()).__next__)
+            assert status == NOT_SEEN
+            assert set(chip.hear()) == {0x03}
+        assert capsys.readouterr().err == "error: the board gave no prompt within 10 seconds of Ctrl-C\n"
+
+    def test_a_panic_ends_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("panic", "names 3") == RESTARTED
+        assert "error: the program panicked" in capsys.readouterr().err
+
+    def test_a_reset_that_nobody_asked_for(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("restart", until="weights") == RESTARTED
+        assert capsys.readouterr().err == "error: the chip restarted before it had answered restart\n"
+
+    def test_a_reset_that_was_asked_for(self) -> None:
+        assert self.run("reset") == DONE
+        assert self.run("reset", "names 3") == DONE
+        assert self.run("reset", until="^weights crc32") == DONE
+        assert self.console.stops == 1, "the run after the reset is left alone"
+
+    def test_unplugging(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("vanish") == LOST
+        captured = capsys.readouterr()
+        assert captured.out.endswith("> vanish\nlast wor\n")
+        assert captured.err.startswith("error: lost the board on ")
+
+    def test_noise_is_shown_and_hides_no_answer(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("noise", "names 3") == DONE
+        captured = capsys.readouterr()
+        assert all(character.isprintable() or character == "\n" for character in captured.out)
+        assert "\n\ufffd␛[2J\ufffd1m␇\ufffd\nok\n" in captured.out
+
+    def test_a_name_that_looks_like_an_answer_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(stand_in_console, "NAMES", ("ok", "error: x", "> ", "> ok"))
+        assert self.run("names 4", "names 5") == DONE
+        assert self.console.typed == ["names 4", "names 5"]
+
+    def test_a_line_that_begins_like_a_prompt_is_none(self) -> None:
+        """Where the wire cuts it there; a prompt is what nothing follows for a while."""
+        script = Script(["names 2", "names 3"], None, 0.0)
+        assert script.wait("> ", False, 1.0) == b"names 2\r"
+        for line in ("> names 2", "ok"):
+            script.read(line, 1.1)
+        assert script.wait("> ", True, 1.1) == b""
+        for line in ("> a name", "ok"):
+            script.read(line, 1.2)
+        assert script.wait("> ", True, 1.2) == b""
+        assert script.wait("> ", False, 1.2 + QUIET_SECONDS) == b"names 3\r"
+
+    def test_the_log_has_every_line_as_it_was_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("set n_embd=24", log=tmp_path / "run.log") == DONE
+        assert (tmp_path / "run.log").read_text() == capsys.readouterr().out
+
+    def test_scons_ends_with_these_statuses(self, tmp_path: Path) -> None:
+        """The build's own status is 2 for everything else."""
+        build = f"build={tmp_path / 'build'}"
+        with StandInChip("pty", console=b"") as chip, StandInConsole(chip):
+            port = f"port={chip.port}"
+            done = run_scons("monitor", build, port, "send=set n_embd=24", "send=train", "until=^weights crc32")
+            assert done.returncode == DONE
+            assert "> set n_embd=24\n# n_embd=24\nok\n> train\n" in done.stdout
+            assert "\x1b" not in done.stdout + done.stderr
+            refused = run_scons("monitor", build, port, "send=trian")
+            assert (refused.returncode, "no command trian" in refused.stderr) == (REFUSED, True)
+            assert run_scons("monitor", build, port, "send=names 3", "until=never").returncode == NOT_SEEN
+            assert run_scons("monitor", build, port, "send=panic").returncode == RESTARTED
+            assert run_scons("monitor", build, port, "send=vanish").returncode == LOST
+        for word in (port, "until=(", "send=", "send=two\nlines"):
+            assert run_scons("monitor", build, "port=/dev/no-such-port", word).returncode == 2
 
 
-def test_the_next_run_starts_its_progress_anew() -> None:
-    training = Training()
-    for second, step in enumerate((1, 1000, 1, 101)):
-        training.read(f"step {step:4d} / 1000 | loss 2.0000", float(second))
-    assert training.seconds_left == pytest.approx(8.99)
-    assert len(training.losses) == 2
-
-
-@pytest.mark.parametrize(
-    ("width", "shown"),
-    [
-        (20, "step 300 / 1000"),
-        (30, "step 300 / 1000  loss 3.0000"),
-        (40, "step 300 / 1000  loss 3.0000  0:07 left"),
-        (60, "━━━━━━────────────── step 300 / 1000  loss 3.0000  0:07 left"),
-        (80, "━━━━━━────────────── step 300 / 1000  loss 3.0000, mean of 4: 3.1498  0:07 left"),
-        (100, "━━━━━━────────────── step 300 / 1000  loss 3.0000, mean of 4: 3.1498  0:07 left  █▆▃▁"),
-    ],
-)
-def test_a_narrow_terminal_shows_what_matters_and_crops_nothing(width: int, shown: str) -> None:
-    training = Training()
-    for second, line in enumerate(STEPS.splitlines()):
-        training.read(line, second)
-    assert training.line(width) == shown
-
-
-@pytest.mark.parametrize(
-    ("values", "bars"),
-    [([1.0], "▁"), ([2.0, 2.0], "▁▁"), ([0.0, 7.0], "▁█"), ([float(i) for i in range(8)], "▁▂▃▄▅▆▇█")],
-)
-def test_sparkline(values: list[float], bars: str) -> None:
-    assert monitor.sparkline(values) == bars
-
-
-def test_a_sparkline_keeps_its_width() -> None:
-    assert len(monitor.sparkline([float(i % 17) for i in range(1000)], width=40)) == 40
-
-
-class Terminal:
-    """A user before the monitor: a process of its own on a pseudo-terminal."""
-
-    def __init__(self, port: str) -> None:
-        self.master, self.slave = pty.openpty()
-        self.settings = termios.tcgetattr(self.slave)
-        code = (
-            "import sys\nfrom mgbuild.device.monitor import monitor\nfrom mgbuild.errors import UserError\n"
-            f"try: sys.exit(monitor({port!r}))\nexcept UserError as error: sys.exit(str(error))"
-        )
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "site_scons"), "TERM": "xterm", "COLUMNS": "120"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=self.slave, stdout=self.slave, stderr=self.slave, env=environment
-        )
-        self.seen = ""
-
-    def press(self, keys: str) -> None:
-        os.write(self.master, keys.encode("latin-1"))
-
-    def see(self, text: str) -> None:
-        """Wait until the screen has shown this text."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            if select.select([self.master], [], [], 0.1)[0]:
-                self.seen += os.read(self.master, 65536).decode("utf-8", "replace")
+def at_terminal(port: str, sends: Sequence[str] = ()) -> Terminal:
+    """A user before the monitor of a port."""
+    return Terminal(
+        "import sys\nfrom mgbuild.device.monitor import monitor\nfrom mgbuild.errors import UserError\n"
+        f"try: sys.exit(monitor({port!r}, sends={sends!r}))\nexcept UserError as error: sys.exit(str(error))"
+    )
 
 
 @pytest.fixture(params=["rfc2217", "pty"])
@@ -442,13 +466,10 @@ def chip(request: pytest.FixtureRequest) -> Iterator[StandInChip]:
 
 @pytest.fixture
 def terminal(chip: StandInChip) -> Iterator[Terminal]:
-    user = Terminal(chip.port)
+    user = at_terminal(chip.port)
     user.see("Ctrl-] leaves")
     yield user
-    user.process.kill()
-    user.process.wait()
-    os.close(user.master)
-    os.close(user.slave)
+    user.close()
 
 
 class TestTerminal:
@@ -457,13 +478,12 @@ class TestTerminal:
     @pytest.mark.parametrize("chip", ["pty"], indirect=True)
     def test_progress_and_restarts(self, terminal: Terminal, chip: StandInChip) -> None:
         chip.say(BOOT + STEPS)
-        terminal.see("step 300 / 1000  loss 3.0000, mean of 4:")
+        terminal.see("loss, mean of 4: 3.1498")
         assert any(bar in terminal.seen for bar in "▂▃▄▅▆▇█")
         chip.say("rst:0x7 (TG0WDT_SYS_RESET)\r\n")
         terminal.see("restart")
         terminal.press("\x1d")
-        assert terminal.process.wait(timeout=PATIENCE) == 0
-        assert termios.tcgetattr(terminal.slave) == terminal.settings
+        assert terminal.ended() == DONE
 
     def test_keys_go_to_the_chip(self, terminal: Terminal, chip: StandInChip) -> None:
         terminal.press("x")
@@ -480,14 +500,84 @@ class TestTerminal:
         chip.say("\x1b[2Jgone?\x07 \x9b1m\r\n")
         terminal.see("␛[2Jgone?␇ \ufffd1m")
 
+    @pytest.mark.parametrize("chip", ["pty"], indirect=True)
+    @pytest.mark.parametrize(
+        "keys", ["\x03", "\x1a\x1c\x11\x13\x16\x0f", "\r", "\n", "é大", "\x1b[A\x1b[3~", "\x7f\x08"]
+    )
+    def test_every_key_arrives_as_it_was_pressed(self, keys: str, terminal: Terminal, chip: StandInChip) -> None:
+        terminal.press(keys)
+        heard = b""
+        while len(heard) < len(keys.encode()):
+            heard += chip.hear()
+        assert heard == keys.encode()
+
     def test_unplugging_is_said(self, terminal: Terminal, chip: StandInChip) -> None:
         chip.unplug()
         terminal.see(f"lost the board on {chip.port}")
-        assert terminal.process.wait(timeout=PATIENCE) == 1
-        assert termios.tcgetattr(terminal.slave) == terminal.settings
+        assert terminal.ended() == LOST
 
     @pytest.mark.parametrize("chip", ["pty"], indirect=True)
-    def test_ctrl_c_leaves_and_restores_the_terminal(self, terminal: Terminal) -> None:
-        terminal.process.send_signal(2)
-        assert terminal.process.wait(timeout=PATIENCE) == 130
-        assert termios.tcgetattr(terminal.slave) == terminal.settings
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_a_signal_ends_it(self, number: int, terminal: Terminal) -> None:
+        terminal.process.send_signal(number)
+        assert terminal.ended() == 128 + number
+
+
+class TestConversation:
+    """A user at a terminal, a program at its prompt."""
+
+    @pytest.fixture
+    def chip(self) -> Iterator[StandInChip]:
+        with StandInChip("pty", console=b"") as chip:
+            yield chip
+
+    @pytest.fixture
+    def console(self, chip: StandInChip, terminal: Terminal) -> Iterator[StandInConsole]:
+        with StandInConsole(chip, running=False) as console:
+            terminal.see("> ")
+            yield console
+
+    def test_what_is_typed_is_echoed_once_and_edited(self, terminal: Terminal, console: StandInConsole) -> None:
+        terminal.press("lossé emmb")
+        terminal.see("> lossé emmb")
+        terminal.press("\x7fa")
+        terminal.see("> lossé emmb\b \ba")
+        terminal.press("\r")
+        terminal.see("help lists them\r\n> ")
+        assert console.typed == ["lossé emma"]
+
+    def test_pasted_lines_wait_for_their_turn(self, terminal: Terminal, console: StandInConsole) -> None:
+        terminal.press("train\rnames 3\rloss emma\r")
+        terminal.see("> loss emma\r\n# emma\r\nok\r\n> ")
+        assert console.typed == ["train", "names 3", "loss emma"]
+        assert console.stops == 0
+        assert "weights crc32: e5240774" in terminal.seen
+
+    def test_ctrl_c_stops_what_runs(self, terminal: Terminal, console: StandInConsole) -> None:
+        terminal.press("names 100000\r")
+        terminal.see("karai")
+        terminal.press("\x03")
+        terminal.see("ok\r\n> ")
+        assert console.stops == 1
+        assert terminal.process.poll() is None
+        terminal.press("\x1d")
+        assert terminal.ended() == DONE
+
+    def test_a_reset_in_the_middle(self, terminal: Terminal, console: StandInConsole) -> None:
+        terminal.press("train\r")
+        terminal.see("weights crc32")
+        terminal.press("restart\r")
+        terminal.see("restart")
+        terminal.see("step 1000 / 1000")
+        terminal.see("more names  ")
+        terminal.press("\x03")
+        terminal.see("more names, the last: ")
+
+    def test_a_script_takes_no_keys_but_those_that_leave(self, chip: StandInChip) -> None:
+        with StandInConsole(chip, running=False) as console:
+            user = at_terminal(chip.port, ["names 100000"])
+            user.see("karai")
+            user.press("x\x03")
+            assert user.ended() == 128 + signal.SIGINT
+            assert console.stops == 0
+            user.close()

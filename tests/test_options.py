@@ -35,7 +35,7 @@ def test_defaults_are_microgpts():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sede": "3"}, "unknown option sede= ; did you mean seed\\?.*dataset.*temperature"),
+        ({"seeds": "3"}, "unknown option seeds= ; did you mean seed\\?.*dataset.*temperature"),
         ({"steps": "0"}, "steps=0 must be a whole number from 1 to"),
         ({"steps": "-5"}, "steps=-5"),
         ({"steps": "1e3"}, "steps=1e3"),
@@ -66,6 +66,9 @@ def test_defaults_are_microgpts():
         ({"build": "SConstruct"}, "build=SConstruct must name a folder"),
         ({"build": ""}, "build= must name a folder"),
         ({"baud": "fast"}, "baud=fast"),
+        ({"until": "("}, r"until=\( is no regular expression: missing \)"),
+        ({"send": " "}, "send=  must be one line, a command for the chip"),
+        ({"send": "a\nb"}, "must be one line"),
     ],
 )
 def test_mistakes_are_named(arguments, message):
@@ -97,6 +100,15 @@ def test_a_text_in_the_build_folder_is_refused(tmp_path):
     (tmp_path / "dataset.bin").write_text("emma\n")
     with pytest.raises(UserError, match="lies in the build folder"):
         options.parse({"dataset": str(tmp_path / "dataset.bin"), "build": str(tmp_path)})
+
+
+def test_of_equal_names_the_last_counts_but_every_command_is_sent():
+    words = [("send", "set n_embd=24"), ("seed", "1"), ("send", "train"), ("seed", "2")]
+    settings = options.parse(words)
+    assert (settings.seed, settings.send) == (2, ("set n_embd=24", "train"))
+    assert (options.parse({}).send, options.parse({}).until) == ((), None)
+    with pytest.raises(UserError, match="send= must be one line"):
+        options.parse([("send", ""), ("send", "train")])
 
 
 def test_fit_chooses_a_width_for_any_number_of_heads():

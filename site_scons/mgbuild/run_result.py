@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ REMARK = re.compile(r"^# (.*)$", re.MULTILINE)
 def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed: bool = False) -> str:
     """Run a program with its console on ours, write what it said to `output` (JSON), and return its checksum.
 
-    made_from: configure.with_text(), of the program. typed: it takes commands from our standard input.
+    made_from: configure.with_text(), of the program. typed: it takes commands from our standard input after its run,
+    whose output alone is data.
     Raises UserError when the program fails or the console cannot be written; then there is no `output`.
     """
     output.unlink(missing_ok=True)
     status, console = follow(words, typed)
-    result = parse(console)
+    result = parse(_first_run(console) if typed else console)
     if status != 0 or not result["weights_crc32"]:
         raise UserError(f"{words[0]} ended with status {status}" if status else f"{words[0]} printed no checksum")
     document = {**made_from, **result}
@@ -35,12 +37,17 @@ def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed:
     return result["weights_crc32"]
 
 
-def follow(words: Sequence[str], typed: bool) -> tuple[int, str]:
+def follow(words: Sequence[str], typed: bool = False) -> tuple[int, str]:
     """Run a program, pass what it writes on as it comes, and return its exit status and all of that.
 
+    On a terminal a live view is below the lines. typed: our input is the program's.
     Raises UserError when ours cannot be written, and ends the program.
     """
     sys.stdout.flush()
+    if sys.stdout.isatty() and find_spec("rich"):
+        from mgbuild.console import attended  # here, so that building for the host takes no package but SCons
+
+        return attended.follow(words, typed)
     parts = []
     with subprocess.Popen(words, stdin=None if typed else subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -53,6 +60,11 @@ def follow(words: Sequence[str], typed: bool) -> tuple[int, str]:
             process.kill()
             raise UserError(f"cannot write what the program prints: {error.strerror}") from None
     return process.returncode, b"".join(parts).decode("utf-8", "replace")
+
+
+def _first_run(console: str) -> str:
+    checksum = CHECKSUM.search(console)
+    return console[: checksum.end()] if checksum else console
 
 
 def parse(console: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """SCons tool: env.Flash, env.FlashDataset, env.Monitor and env.Erase are targets for a board on a serial port."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,19 +47,22 @@ def _flash_dataset(env: SConsEnvironment, dataset: list, library: list, settings
 
 
 def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:
-    """Target `monitor`: the console, decoded with the firmware that was built last, if any."""
+    """Target `monitor`: the console, decoded with the firmware that was built last, if any; its status is scons's."""
 
-    def execute(target: list, source: list, env: SConsEnvironment) -> int:
+    def execute(target: list, source: list, env: SConsEnvironment) -> None:
         from mgbuild.device import monitor, ports
 
-        return monitor.monitor(
+        status = monitor.monitor(
             ports.find(settings.port),
             Path(elf) if Path(elf).is_file() else None,
             baud=settings.baud,
+            sends=settings.send,
             until=settings.until,
             timeout=settings.timeout,
             log=Path(settings.log) if settings.log else None,
         )
+        if status:  # else scons would end with 2, whatever has happened
+            sys.exit(status)
 
     return env.OnTerminal(env.Alias("monitor", [], Action(reporting(env.LeavingFolder(execute)), None)))
 

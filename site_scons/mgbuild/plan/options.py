@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ class Settings:
     flash_mode: str
     flash_freq: str
     flash_size: int  # megabytes
-    until: str
+    send: tuple[str, ...]
+    until: re.Pattern[str] | None
     timeout: float
     log: str
     board: str
@@ -58,6 +60,7 @@ class Option:
     help: str
     group: str
     is_path: bool = False  # relative to where the user stands
+    repeats: bool = False  # may be given more than once; its value is all of them, in order
 
 
 def _seed(text: str) -> int | None:
@@ -122,6 +125,19 @@ def _yes_or_no(text: str) -> bool:
     return _choice("yes", "no")(text) == "yes"
 
 
+def _command(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be one line, a command for the chip; send=help lists them")
+    return text
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text) if text else None
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+
+
 def _text_file(text: str) -> Path:
     path = Path(text)
     try:
@@ -171,34 +187,43 @@ OPTIONS = (
     Option("port", "", str, "flash, monitor, erase: a device, socket:// or rfc2217://HOST:N", OTHER),
     Option("baud", "115200", _whole(9600, 4_000_000), "of the console: in the firmware and for monitor", OTHER),
     Option("flash_baud", "460800", _whole(9600, 4_000_000), "flash, erase: bits per second", OTHER),
-    Option("until", "", str, "monitor: leave when a line matches this regular expression", OTHER),
-    Option("timeout", "0", _real(0, 1e9), "monitor: leave after so many seconds; 0: never", OTHER),
+    Option(
+        *("send", "", _command, "monitor: a command for the chip, sent after the answer to the one before; repeats"),
+        *(OTHER, False, True),
+    ),
+    Option("until", "", _pattern, "monitor: leave when a line matches this regular expression", OTHER),
+    Option("timeout", "0", _real(0, 1e9), "monitor: leave after so many seconds in all; 0: never", OTHER),
     Option("log", "", str, "monitor: file to whose end every line is added", OTHER, is_path=True),
     Option("against", "", str, "memory: compare with this memory.json, not the last build's", OTHER, is_path=True),
     Option("board", "", str, "test: port of a board to test as well; it is flashed", OTHER),
 )
 
 
-def parse(arguments: Mapping[str, str], where: Path | None = None, width_is_asked: bool = False) -> Settings:
+def parse(
+    words: Mapping[str, str] | Sequence[tuple[str, str]], where: Path | None = None, width_is_asked: bool = False
+) -> Settings:
     """Checked settings from the `name=value` words of a command line; every option left out has its default.
 
-    where: the folder that paths in `arguments` start from, by default the current one, where those of defaults start.
+    words: in order; of equal names the last counts, unless the option takes them all.
+    where: the folder that paths in `words` start from, by default the current one, where those of defaults start.
     width_is_asked: n_embd is what the user wants to know, so unless it is given it follows n_head.
     Raises UserError for a name that is no option, a value the option does not accept, or values that do not
     go together.
     """
+    pairs = list(words.items()) if isinstance(words, Mapping) else words
+    arguments = dict(pairs)
     names = [option.name for option in OPTIONS]
     for name in arguments:
         if name not in names:
             raise UserError(f"unknown option {name}= ; {suggestion(name, names)}")
-    values = {}
+    values: dict[str, Any] = {}
     for option in OPTIONS:
+        if option.repeats:
+            values[option.name] = tuple(_parsed(option, text) for name, text in pairs if name == option.name)
+            continue
         text = arguments.get(option.name, option.default)
         is_located = option.is_path and text and option.name in arguments and where is not None
-        try:
-            values[option.name] = option.parse(_located(text, where) if is_located and where else text)
-        except ValueError as error:
-            raise UserError(f"{option.name}={text} {error}") from None
+        values[option.name] = _parsed(option, text, where if is_located else None)
     if width_is_asked and "n_embd" not in arguments:
         heads = values["n_head"]
         values["n_embd"] = -(-values["n_embd"] // heads) * heads
@@ -210,6 +235,14 @@ def parse(arguments: Mapping[str, str], where: Path | None = None, width_is_aske
             "give a text file from elsewhere"
         )
     return settings
+
+
+def _parsed(option: Option, text: str, where: Path | None = None) -> Any:
+    """The value of an option; a path among them starts from `where`."""
+    try:
+        return option.parse(_located(text, where) if where else text)
+    except ValueError as error:
+        raise UserError(f"{option.name}={text} {error}") from None
 
 
 def _located(text: str, where: Path) -> str:

@@ -38,7 +38,7 @@ TARGETS = {
         "write firmware and data set to a board; `scons flash monitor` shows its console then", ("esp32", "library")
     ),
     "flash-dataset": Target("write the data set alone, where the firmware on the board can read it", ("library",)),
-    "monitor": Target("show a board's console; until=, timeout= and log= serve scripts", last=True),
+    "monitor": Target("show a board's console; send=, until=, timeout= and log= serve scripts", last=True),
     "erase": Target("erase a board's flash"),
     "vectors": Target("rewrite tests/vectors from python_ref", last=True),
 }
