@@ -4,6 +4,7 @@ undefined, no read or write outside of an object. And another compiler makes the
 
 import os
 import platform
+import random
 import re
 import shutil
 import subprocess
@@ -11,8 +12,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 from conftest import ROOT, Programs, with_settings
+from hypothesis import given
+from hypothesis import strategies as st
 from mgbuild.errors import UserError
 from mgbuild.plan import dataset, toolchain
 from mgbuild.plan.sources import HOST_KERNELS, sources
@@ -153,6 +157,54 @@ def test_the_program_does_nothing_undefined(shape: Mapping[str, int], sanitized:
     output = run([program], tmp_path).stdout
     assert re.search(r"^step   12 /   12 \| loss \d", output, re.MULTILINE)
     assert re.search(r"^weights crc32: [0-9a-f]{8}$", output, re.MULTILINE)
+
+
+BATCHES, LINES_OF_BATCH = 80, 250
+COMMANDS = "help info set train names complete temperature teach loss next attention".split()
+SETTINGS = "n_embd n_head n_layer block_size steps samples log_every lr temperature seed n_embed".split()
+NUMBERS = [*map(str, range(-1, 41)), "007", "0.5", "1e-3", "1e", "4294967296", "99999999999999999999", "hw", "0x1f"]
+CHARACTERS = "aemqz ox\u00eb\U0001f600\"'=-.\t\x7f\x08\x15\x1b[A\x03"
+
+
+def line(draw: random.Random) -> bytes:
+    """A line such as a person, a program or noise may send."""
+    text = "".join(draw.choices(CHARACTERS, k=draw.choice([0, 1, 3, 8, 20, 300])))
+    number = draw.choice(NUMBERS)
+    command = draw.choice(COMMANDS)
+    words = [f"{draw.choice(SETTINGS)}={draw.choice(NUMBERS)}" for _ in range(draw.randrange(4))]
+    return draw.choice(
+        [
+            f"{command} {text} {number}".encode(),
+            f"{command} {number}".encode(),
+            f"set {' '.join(words)}".encode(),
+            command.encode(),
+            text.encode(),
+            bytes(draw.randrange(256) for _ in range(draw.randrange(40))),
+        ]
+    )
+
+
+@given(st.integers(0, 2**32 - 1))
+@hypothesis.settings(max_examples=BATCHES, phases=[hypothesis.Phase.generate])
+def test_whatever_is_typed_is_answered(sanitized: Path, seed: int) -> None:
+    """20,000 lines, each of which ends in ok or an error and another prompt, or is empty. Slow, for it is sanitized."""
+    draw = random.Random(seed)
+    typed = [re.sub(rb"[\r\n]", b"", line(draw)) for _ in range(LINES_OF_BATCH)]
+    program = sanitized / "console"
+    if not program.exists():
+        chosen = {"n_embd": 4, "n_head": 2, "block_size": 6, "steps": 3, "samples": 1, "console": "yes"}
+        program.write_bytes(with_settings((sanitized / "program").read_bytes(), **chosen))
+        program.chmod(0o755)
+    done = subprocess.run([program], input=b"\n".join(typed) + b"\n", capture_output=True, check=False)
+    assert done.returncode in (0, 1), done.stderr[-3000:]
+    assert not done.stderr
+    console = done.stdout.decode("utf-8", "replace")
+    # An empty line leaves two prompts side by side, for here nobody echoes its end.
+    console = re.sub(r"^(> )+", lambda prompts: len(prompts[0]) // 2 * "\n> ", console, flags=re.MULTILINE)
+    _, *parts = re.split(r"^> ", console, flags=re.MULTILINE)
+    for part in parts:
+        assert part.rstrip("\n") in ("", "^C") or re.search(r"^(ok|error: .*)\n+\Z", part, re.MULTILINE), part
+    assert len(parts) == len(typed) + 1 or any(b"\x03" in one for one in typed)
 
 
 def test_kernels_data_sets_plans_and_learners_do_nothing_undefined(gcc: list[str], sanitized: Path) -> None:

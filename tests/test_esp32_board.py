@@ -3,6 +3,7 @@
 No emulator shows the crystal, the PLL, UART rates, or the watchdogs of the ROM; README says what that leaves open.
 """
 
+import os
 import re
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
+from console import answers, one_turn
 from cross import Cross
 from mgbuild.device.decode import Decoder
 from mgbuild.emulated import emulator
@@ -27,13 +29,11 @@ Boot = Callable[..., str]
 
 @pytest.fixture
 def boot(tmp_path: Path, esp32_emulator: str, cross: Cross) -> Boot:
-    """Function that builds a body of app_main for the chip, boots it, and returns the console up to a line."""
+    """Function that builds the body of a program for the chip, boots it, and returns the console up to a line."""
 
     def build_and_boot(body: str, until: str, before: str = "", timeout: float = TIMEOUT, baud: int = 115200) -> str:
         program = tmp_path / "program.c"
-        program.write_text(
-            f'#include "board/board.h"\n#include "text/print.h"\n{before}\nint app_main(void) {{\n{body}\n}}\n'
-        )
+        program.write_text(one_turn(body, before))
         (tmp_path / "generated").mkdir()
         (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({"baud": str(baud)})))
         parts = sources("board/xtensa", "board/esp32", "text", "math", "math/xtensa")
@@ -82,7 +82,7 @@ def test_the_cycle_counter_runs_at_the_reported_clock(boot: Boot) -> None:
         const bool near = cycles > 216000 && cycles < 300000;
         print_text(near && board_cycles_per_millisecond() == 240000 ? "right\\n" : "wrong\\n");
         return 0;"""
-    assert "\nright\n" in boot(body, until="right", before='#include "board/esp32/clock.h"')
+    assert "\nright\n" in boot(body, until="right", before=INCLUDES)
 
 
 @pytest.mark.parametrize(("baud", "divider"), [(115200, "007002b6"), (921600, "00d00056")])
@@ -143,7 +143,9 @@ def test_an_exception_is_explained_and_the_chip_starts_again(boot: Boot, tmp_pat
     decoder = Decoder(tmp_path / "program.elf")
     crash, _ = console.split("Rebooting...", 1)  # what follows may crash again before it is looked at
     explained = [place for line in crash.splitlines() for place in decoder.explain(line)]
-    assert [place.split(": ")[1].split("+")[0] for place in explained[-3:]] == ["app_main", "board_start", "_start"]
+    assert [place.split(": ")[1].split("+")[0] for place in explained[-4:]] == [
+        *("the_program", "app_turn", "board_start", "_start")
+    ]
     assert reports(console)[:2] == ["power-on or EN", "after a panic"]
     assert "not reached" not in console
 
@@ -161,11 +163,8 @@ def test_a_hang_is_a_panic_that_says_where_and_the_next_boot_says_so(boot: Boot,
     decoder = Decoder(tmp_path / "program.elf")
     crash, _ = console.split("Rebooting...", 1)  # what follows may crash again before it is looked at
     explained = [place for line in crash.splitlines() for place in decoder.explain(line)]
-    assert [place.split(": ")[1].split("+")[0] for place in explained[-4:]] == [
-        "endless",
-        "app_main",
-        "board_start",
-        "_start",
+    assert [place.split(": ")[1].split("+")[0] for place in explained[-5:]] == [
+        *("endless", "the_program", "app_turn", "board_start", "_start")
     ]
     assert reports(console) == ["power-on or EN", "watchdog: the program hung"]
 
@@ -178,16 +177,19 @@ def test_a_hang_where_windows_are_saved_is_caught_too(boot: Boot) -> None:
     assert "|<-CORRUPTED" not in console
 
 
+INCLUDES = '#include "board/esp32/clock.h"\n#include "board/esp32/watchdog.h"'
+
+
 def test_a_program_that_is_alive_is_left_alone(boot: Boot) -> None:
     """Longer than the watchdog's five seconds."""
     body = """
         for (int i = 0; i < 70; i++) {
             clock_wait_us(100000);
-            board_feed_watchdog();
+            watchdog_feed();
         }
         print_text("alive\\n");
         return 0;"""
-    console = boot(body, until="alive", before='#include "board/esp32/clock.h"')
+    console = boot(body, until="alive", before=INCLUDES)
     assert reports(console) == ["power-on or EN"]
 
 
@@ -253,29 +255,89 @@ def test_seed_hw_prints_a_seed_that_repeats_the_run_on_a_pc(programs: Programs, 
     assert output in printed
 
 
-def test_a_key_ends_the_names_and_starts_the_next_seed(programs: Programs, esp32_emulator: str, tmp_path: Path) -> None:
-    options = {"steps": 20, "samples": 2}
-    flash = tmp_path / "factory.bin"
-    flash.write_bytes((programs.esp32(seed=0xFFFFFFFF, **options) / "factory.bin").read_bytes())
-    words = emulator.command_esp32(esp32_emulator, flash, "stdio")
-    console: list[str] = []
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
-    ) as machine:
-        watch = threading.Timer(TIMEOUT, machine.kill)
-        watch.start()
-        try:
-            for line in machine.stdout:
-                console.append(line.rstrip())
-                if len(console) > 5 and console[-5].startswith("# more names"):  # a few of them are out
-                    machine.stdin.write("x")
-                    machine.stdin.flush()
-                if sum(text.startswith("weights crc32") for text in console) == 2:
-                    break
-        finally:
-            watch.cancel()
-            machine.kill()
-    seeds = [line for line in console if line.startswith("# seed")]
-    assert seeds == ["# seed 4294967295", "# seed 0x0000000100000000"]
-    for seed in (2**32 - 1, 2**32):
-        assert programs.run_host(seed=seed, **options).stdout.splitlines()[-1] in console
+@pytest.fixture
+def typed(programs: Programs, esp32_emulator: str, tmp_path: Path) -> Callable[..., str]:
+    """Function that types at a chip whenever it has said something; returns all that it said."""
+
+    def run(*steps: tuple[str, str], **options: object) -> str:
+        flash = tmp_path / "factory.bin"
+        flash.write_bytes((programs.esp32(**options) / "factory.bin").read_bytes())
+        words = emulator.command_esp32(esp32_emulator, flash, "stdio")
+        said, at = "", 0
+        with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        ) as machine:
+            assert machine.stdin and machine.stdout
+            watch = threading.Timer(TIMEOUT, machine.kill)
+            watch.start()
+            try:
+                for awaited, keys in steps:
+                    while awaited not in said[at:]:
+                        part = os.read(machine.stdout.fileno(), 65536)
+                        assert part, f"no {awaited!r} in {said[at:]!r}"
+                        said += part.decode("utf-8", "replace").replace("\r", "")
+                    at = said.index(awaited, at) + len(awaited)
+                    machine.stdin.write(keys.encode())
+            finally:
+                watch.cancel()
+                machine.kill()
+        return said
+
+    return run
+
+
+def test_the_chip_gives_this_machine_s_answers(typed: Callable[..., str], programs: Programs) -> None:
+    """First several commands pasted in one piece, then one at a time, each ended as some terminals do."""
+    chosen = {"steps": 60, "samples": 2, "seed": 3}
+    pasted = ["help", "names 3", "complete mar 2", "teach zoe 4", "loss emma", "next em", "attention emma"]
+    single = ["check", "set n_embd=28 n_layer=2 steps=9", "train 4", "names 2", "train", "complete Zo\u00e9", "bogus"]
+    steps = [("more names", "".join(f"{command}\r" for command in pasted))]
+    steps += [(f"> {command}\n", "") for command in pasted]
+    for command, end in zip(single, ("\r", "\n", "\r\n") * 3, strict=False):
+        steps += [("> ", command + end), (f"{command}\n", "")]
+    said = typed(*steps, ("help lists them\n> ", ""), **chosen)
+    here = subprocess.run(
+        [programs.host(console="yes", **chosen)],
+        input="".join(f"{command}\n" for command in [*pasted, *single]),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    _, expected = answers(here.stdout)
+    shown = re.split(r"^> ", said, flags=re.MULTILINE)[1:-1]
+    for command, answer, part in zip([*pasted, *single], expected, shown, strict=True):
+        echo, *lines = part.removesuffix("\n").split("\n")
+        assert echo == command
+        if command == "check":  # a bank more, and gradients whose last digits are the same
+            assert lines.pop(-3) == "right: memory bank 2"
+            assert (lines.pop(-2), answer.lines.pop(-1)) == ("35 checks, all right", "34 checks, all right")
+        lines = [line for line in lines if not line.startswith(("# seed", "# time", "# tokens"))]
+        assert lines == [*answer.lines, answer.end]
+
+
+def test_a_key_stops_training_with_the_line_that_it_begins(typed: Callable[..., str]) -> None:
+    said = typed(
+        ("step  100 /", "temperature\r"), ("ok\n> ", "train\r"), ("step  300 /", "\x03"), ("ok\n> ", ""), steps=100000
+    )
+    first, second = re.findall(r"# stopped at step (\d+) of 100000; train goes on", said)
+    assert 100 <= int(first) < 300 <= int(second)
+    assert "> temperature\ntemperature=0.5\nok\n" in said
+
+
+def test_reset_starts_the_chip_anew(typed: Callable[..., str]) -> None:
+    said = typed(("more names", "set steps=7\r"), ("ok\n> ", "reset\r"), ("more names", ""), steps=20, samples=2)
+    assert reports(said) == ["power-on or EN", "software"]
+    runs = re.findall(r"^weights crc32: (\w+)$", said, re.MULTILINE)
+    assert len(runs) == 2
+    assert runs[0] == runs[1]
+
+
+def test_input_that_comes_as_fast_as_the_line_lets_it_is_not_lost_while_the_chip_is_busy(
+    typed: Callable[..., str],
+) -> None:
+    """While documents are shuffled and weights drawn, which takes longer than the UART's FIFO lasts."""
+    ahead = "".join(f"temperature 0.{number}\r" for number in range(1, 10))
+    said = typed(
+        ("more names", "set steps=5\r"), ("ok\n> ", f"train\r{ahead}"), ("0.9\nok\n> ", ""), steps=20, samples=2
+    )
+    assert [*re.findall(r"^> temperature 0\.(\d)\nok$", said, re.MULTILINE)] == [*"123456789"]

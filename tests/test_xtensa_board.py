@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
+from console import one_turn
 from cross import Cross
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
@@ -42,7 +43,7 @@ def code_of(elf: Path, function: str) -> bytes:
 
 @pytest.fixture
 def run(tmp_path: Path, cross: Cross) -> Run:
-    """Function that builds C (a body of app_main and what stands before it) and assembly, and runs them."""
+    """Function that builds C (the body of a program and what stands before it) and assembly, and runs them."""
     try:
         emulator.find()
     except UserError as error:
@@ -52,7 +53,7 @@ def run(tmp_path: Path, cross: Cross) -> Run:
         body: str, before: str = "", assembly: str = "", entry: str = "_start"
     ) -> subprocess.CompletedProcess[str]:
         program, extra = tmp_path / "program.c", tmp_path / "extra.S"
-        program.write_text(f"{PRELUDE}\n{before}\nint app_main(void) {{\n{body}\n}}\n")
+        program.write_text(one_turn(body, f"{PRELUDE}\n{before}"))
         extra.write_text(assembly)
         objects = []
         for source in [*sources("board/xtensa", "board/sim", "text"), program, extra]:
@@ -320,7 +321,7 @@ def test_the_backtrace_names_every_caller(run: Run, depth: int) -> None:
     done = run(f"return deep({depth});", DEEP.replace("LAST", '__asm__ volatile("ill")'))
     _, _, backtrace = panic_of(done)
     addresses = [pc for pc, _ in backtrace]
-    assert len(addresses) == depth + 4  # deep(depth) to deep(0), app_main, board_start, _start
+    assert len(addresses) == depth + 5  # deep(depth) to deep(0), the_program, app_turn, board_start, _start
     assert len(set(addresses[1 : depth + 1])) == 1, "all but the last call themselves from the same place"
     pointers = [sp for _, sp in backtrace]
     assert pointers == sorted(set(pointers))

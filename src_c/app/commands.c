@@ -94,7 +94,7 @@ enum command_state command_run(char *line) {
     char *arguments = line;
     const char *name = next_word(&arguments);
     if (*name == '\0') {
-        return COMMAND_DONE;
+        return COMMAND_NONE;
     }
     const struct command *command = find(name);
     if (command == NULL) {

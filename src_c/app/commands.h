@@ -4,6 +4,7 @@
 #define COMMANDS_H
 
 enum command_state {
+    COMMAND_NONE, // the line is empty
     COMMAND_DONE,
     COMMAND_FAILED, // "error: ..." has been printed
     COMMAND_GOES_ON,

@@ -9,7 +9,7 @@
 
 enum { TYPED_AHEAD = 256, LONGEST_LINE = 255, HISTORY = 256 };
 
-enum { NUL = 0, ALL_ONES = 255, CTRL_C = 3, BELL = 7, BACKSPACE = 8, TAB = 9, LF = 10, CR = 13, CTRL_U = 21, ESCAPE = 27, DELETE = 127 };
+enum { NUL = 0, ALL_ONES = 255, LOST_HERE = NUL, CTRL_C = 3, BELL = 7, BACKSPACE = 8, TAB = 9, LF = 10, CR = 13, CTRL_U = 21, ESCAPE = 27, DELETE = 127 };
 
 // Why a line is refused.
 enum fault { NO_FAULT, TOO_LONG, IS_NOT_UTF8, LOST_BYTES };
@@ -18,11 +18,10 @@ enum fault { NO_FAULT, TOO_LONG, IS_NOT_UTF8, LOST_BYTES };
 enum escape { NO_ESCAPE, AFTER_ESCAPE, IN_SEQUENCE };
 
 static struct {
-    uint8_t queue[TYPED_AHEAD]; // a ring
+    uint8_t queue[TYPED_AHEAD]; // a ring; LOST_HERE stands for what found no room
     uint32_t first;
     uint32_t count;
     bool ended;
-    bool lost;
     bool interrupted;
 
     char line[LONGEST_LINE + 1];
@@ -36,18 +35,19 @@ static struct {
     uint32_t recalled; // where the line begins that an arrow key has brought back; history_length: none
 } console;
 
-void console_listen(void) {
-    while (console.count < TYPED_AHEAD || board_is_interactive()) {
+void console_listen(bool busy) {
+    while (console.count < TYPED_AHEAD || (busy && board_is_interactive())) {
         const int32_t byte = board_console_read();
         if (byte == CTRL_C) {
             console.interrupted = true;
             console.count = 0;
         } else if (byte == NUL || byte == ALL_ONES) {
             continue; // what a line that is not driven makes
-        } else if (byte == INPUT_LOST || (byte >= 0 && console.count == TYPED_AHEAD)) {
-            console.lost = true;
-        } else if (byte >= 0) {
-            console.queue[(console.first + console.count++) % TYPED_AHEAD] = (uint8_t)byte;
+        } else if (byte >= 0 || byte == INPUT_LOST) {
+            const bool has_room = console.count < TYPED_AHEAD;
+            console.count += has_room;
+            console.queue[(console.first + console.count - 1) % TYPED_AHEAD] =
+                has_room && byte >= 0 ? (uint8_t)byte : LOST_HERE;
         } else {
             console.ended = console.ended || byte == INPUT_END;
             return;
@@ -55,7 +55,7 @@ void console_listen(void) {
     }
 }
 
-bool console_is_waiting(void) { return console.count > 0 || console.lost; }
+bool console_is_waiting(void) { return console.count > 0; }
 
 bool console_interrupted(void) {
     const bool interrupted = console.interrupted;
@@ -63,7 +63,6 @@ bool console_interrupted(void) {
     if (interrupted) {
         console.length = 0;
         console.fault = NO_FAULT;
-        console.lost = false;
         console.escape = NO_ESCAPE;
         console.recalled = console.history_length;
     }
@@ -175,7 +174,6 @@ static enum console_event take_line(char **line) {
     enum fault fault = console.fault;
     console.line[console.length] = '\0';
     fault = fault == NO_FAULT && !is_utf8(console.line) ? IS_NOT_UTF8 : fault;
-    fault = console.lost ? LOST_BYTES : fault;
     if (board_is_interactive()) {
         print_text("\n");
     }
@@ -184,7 +182,6 @@ static enum console_event take_line(char **line) {
     }
     console.length = 0;
     console.fault = NO_FAULT;
-    console.lost = false;
     console.recalled = console.history_length;
     *line = console.line;
     switch (fault) {
@@ -218,7 +215,9 @@ enum console_event console_line(char **line) {
         if (byte == CR || byte == LF) {
             return take_line(line);
         }
-        if (byte == BACKSPACE || byte == DELETE) {
+        if (byte == LOST_HERE) {
+            console.fault = LOST_BYTES;
+        } else if (byte == BACKSPACE || byte == DELETE) {
             if (console.length > 0) {
                 rub_out();
             }

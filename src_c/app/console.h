@@ -12,8 +12,9 @@ enum console_event {
     CONSOLE_END,     // of input
 };
 
-// Takes what has been typed, for console_line() to read. To be called every turn.
-void console_listen(void);
+// Takes what has been typed, for console_line() to read. To be called every turn. busy: console_line() is not called meanwhile, so
+// that what does not fit is lost where nobody else keeps it.
+void console_listen(bool busy);
 
 // Whether something typed waits to be read.
 bool console_is_waiting(void);

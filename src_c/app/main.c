@@ -150,7 +150,7 @@ static void after_command(enum command_state state) {
     }
     if (state == COMMAND_DONE) {
         print_text("ok\n");
-    } else {
+    } else if (state == COMMAND_FAILED) {
         status = 1;
     }
     give_prompt();
@@ -184,7 +184,7 @@ static void go_on_with_command(void) {
 
 enum app_state app_turn(void) {
     if (takes_commands() && doing != THE_END) {
-        console_listen();
+        console_listen(doing != THE_PROMPT);
     }
     switch (doing) {
     case THE_RUN:

@@ -119,7 +119,7 @@ void print_fixed(float value, uint32_t decimals) {
 void print_short(float value) {
     uint32_t exponent = 0; // of 1 / 10
     if (value < 1e-3f) {
-        for (; value < 1.0f && exponent < 45; ++exponent) {
+        for (; value < 0.999995f && exponent < 45; ++exponent) {
             value *= 10.0f;
         }
     }

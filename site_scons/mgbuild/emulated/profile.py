@@ -18,7 +18,8 @@ from mgbuild.firmware.elf import opened, symbols
 
 # What runs from the entry of a function to its return belongs to its phase, but for functions here that it calls.
 PHASES = {
-    "app_main": "console",
+    "app_begin": "console",
+    "app_turn": "console",
     "dataset_open": "start",
     "learner_begin": "start",
     "learner_step": "rest",

@@ -23,7 +23,7 @@ static void report(const char *kind, enum verdict verdict) {
     static const char *const words[] = {
         [VERDICT_RIGHT] = "right: ",
         [VERDICT_WRONG] = "WRONG: ",
-        [VERDICT_SKIPPED] = "skipped, no memory is free: ",
+        [VERDICT_SKIPPED] = "skipped: ",
     };
     print_text(words[verdict]);
     print_text(kind);
@@ -45,7 +45,7 @@ static enum command_state conclude(void) {
     if (state.skipped > 0) {
         print_text("; ");
         print_unsigned(state.skipped, 1);
-        print_text(" skipped");
+        print_text(" skipped: a smaller model leaves the memory they need");
     }
     print_text("\n");
     return COMMAND_DONE;

@@ -1,0 +1,62 @@
+"""A session at the program's console: what is typed, and each answer."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 300  # seconds, for the slowest of it on a machine that is busy with other tests
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, line by line, without the line that ends it: ok, or error and why."""
+
+    lines: list[str]
+    end: str
+
+    @property
+    def ok(self) -> bool:
+        return self.end == "ok"
+
+    @property
+    def error(self) -> str:
+        """What is wrong, or "" where nothing is."""
+        return "" if self.ok else self.end.removeprefix("error: ")
+
+
+def answers(console: str) -> tuple[str, list[Answer]]:
+    """What the program printed before the first prompt, and the answer behind each but the last, where input ends."""
+    before, *parts = re.split(r"^> ", console, flags=re.MULTILINE)
+    if not parts:
+        return before, []
+    assert parts[-1] == "", f"no prompt at the end, but {parts[-1]!r}"
+    found = []
+    for part in parts[:-1]:
+        *lines, end, rest = part.split("\n")
+        assert rest == ""
+        assert end == "ok" or end.startswith("error: "), part
+        found.append(Answer(lines, end))
+    return before, found
+
+
+def session(program: Path, *commands: str) -> list[Answer]:
+    """Run a program that takes commands after its run; returns an answer for each."""
+    typed = "".join(f"{command}\n" for command in commands)
+    done = subprocess.run(
+        [program], input=typed.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False
+    )
+    _, found = answers(done.stdout.decode())
+    assert len(found) == len(commands)
+    assert done.returncode == (0 if all(answer.ok for answer in found) else 1)
+    return found
+
+
+def one_turn(body: str, before: str = "") -> str:
+    """C text of a program for a board that has one turn: this body, whose value is its exit status."""
+    return (
+        f'#include "board/board.h"\n#include "text/print.h"\n{before}\n'
+        f"__attribute__((noinline)) static int the_program(void) {{\n{body}\n}}\n"
+        "static int status;\nvoid app_begin(void) {}\nint app_status(void) { return status; }\n"
+        "enum app_state app_turn(void) {\n    status = the_program();\n    return APP_ENDED;\n}\n"
+    )
