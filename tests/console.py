@@ -50,13 +50,3 @@ def session(program: Path, *commands: str) -> list[Answer]:
     assert len(found) == len(commands)
     assert done.returncode == (0 if all(answer.ok for answer in found) else 1)
     return found
-
-
-def one_turn(body: str, before: str = "") -> str:
-    """C text of a program for a board that has one turn: this body, whose value is its exit status."""
-    return (
-        f'#include "board/board.h"\n#include "text/print.h"\n{before}\n'
-        f"__attribute__((noinline)) static int the_program(void) {{\n{body}\n}}\n"
-        "static int status;\nvoid app_begin(void) {}\nint app_status(void) { return status; }\n"
-        "enum app_state app_turn(void) {\n    status = the_program();\n    return APP_ENDED;\n}\n"
-    )

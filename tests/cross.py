@@ -7,6 +7,17 @@ from pathlib import Path
 from mgbuild.plan import toolchain
 
 
+def program(body: str) -> str:
+    """C of a program for a board that is over with its first turn: a body that returns the exit status."""
+    return f"""
+void app_begin(void) {{}}
+enum app_state app_turn(void) {{ return APP_ENDED; }}
+int app_status(void) {{
+{body}
+}}
+"""
+
+
 class Cross:
     """The toolchain that `toolchain=auto` would take. Raises UserError when there is none."""
 

@@ -65,7 +65,7 @@ def folder_with(path, *programs):
     for name in programs:
         found = shutil.which(name)
         assert found, f"{name} is not installed"
-        (path / name).symlink_to(found)
+        (path / Path(name).name).symlink_to(found)
     return path
 
 
@@ -395,9 +395,10 @@ def test_host_needs_neither_cross_compiler_nor_emulator(tmp_path, scons):
 
 
 def test_no_emulator(tmp_path, scons):
-    tools = folder_with(tmp_path / "bin", "sh", "clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
-    env = bare_environment(tools, tmp_path)
-    result = scons("sim", f"build={tmp_path / 'out'}", "toolchain=llvm", env=env)
+    chip = toolchain.find_xtensa()
+    programs = [chip.gcc] if chip.name == "esp-idf" else [chip.clang, chip.assembler, chip.linker]
+    env = bare_environment(folder_with(tmp_path / "bin", "sh", *programs), tmp_path)
+    result = scons("sim", f"build={tmp_path / 'out'}", env=env)
     assert result.returncode == 2
     assert "qemu-system-misc" in result.stderr
     result = scons(str(tmp_path / "out/sim/firmware.elf"), f"build={tmp_path / 'out'}", *SHORT, env=env)
@@ -440,6 +441,14 @@ def test_esp_idf_is_preferred_and_used_directly(tmp_path, scons, esp_idf):
     assert any(call.endswith("src_c/board/xtensa/vectors.S") for call in calls)
     assert f"-T linker/sim.ld -Xlinker -Map={elf.with_suffix('.map')}" in calls[-1]
     assert calls[-1].endswith("-lgcc")
+
+
+def test_llvm_is_taken_where_it_is_asked_for(tmp_path, scons, esp_idf):
+    try:
+        toolchain.find_xtensa("llvm")
+    except UserError as error:
+        pytest.skip(str(error))
+    env = {**os.environ, "PATH": f"{esp_idf}{os.pathsep}{os.environ['PATH']}"}
     assert "toolchain: llvm" in scons("-n", f"build={tmp_path / 'out'}", "toolchain=llvm", env=env).stdout
 
 

@@ -187,18 +187,24 @@ def test_a_firmware_in_the_loaders_place_is_refused(machine: Machine, contents: 
         flash.write(built(programs, **SHORT), port, 460800, FLASH_BYTES)
 
 
-def test_a_key_typed_during_training_does_not_start_the_next_seed(
+def test_training_stops_for_a_command_and_goes_on_to_the_same_weights(
     machine: Machine, contents: Path, programs: Programs
 ) -> None:
     contents.write_bytes((programs.esp32() / "factory.bin").read_bytes())
     with machine(contents) as port, serial.serial_for_url(port, timeout=TIMEOUT) as console:
-        while not (line := console.readline()).startswith(b"weights crc32"):
-            assert line, "the run did not end"
-            if line.startswith(b"step    1 "):
-                console.write(b"x" * 20)
-        assert console.readline().startswith(b"# more names")
-        assert not [name for _ in range(200) if (name := console.readline()).startswith(b"#")]
-        console.write(b"x")
-        while not (line := console.readline()).startswith(b"#"):
-            assert line, "no answer to the key"
-        assert line.rstrip() == b"# seed 43"
+
+        def up_to(start: bytes) -> bytes:
+            while not (line := console.readline()).startswith(start):
+                assert line, f"no line begins with {start!r}"
+            return line
+
+        up_to(b"step    1 ")
+        console.write(b"info\r")
+        reached = int(up_to(b"training: step ").split()[2])
+        assert 1 <= reached < 1000
+        up_to(b"ok")
+        console.write(b"train\r")
+        assert up_to(b"step 1000 ").endswith(b"loss 2.6497\r\n")
+        up_to(b"ok")
+        console.write(b"info\r")
+        assert up_to(b"training: ").rstrip() == b"training: step 1000 of 1000, weights crc32 e5240774"

@@ -63,17 +63,16 @@ def addresses(elf: Path) -> dict[str, int]:
         return {symbol.name: symbol["st_value"] for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC"}
 
 
-def panic_at(elf: Path) -> tuple[str, str]:
-    """Text of a panic in forward() that learner_pass() called, and the name of the file it is in."""
+def panic_at(elf: Path) -> str:
+    """Text of a panic in forward() that learner_pass() called."""
     functions = addresses(elf)
     pc, caller = functions["forward"] + 20, functions["learner_pass"] + 30
-    text = (
+    return (
         "\r\nGuru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n\r\n"
         "Core  0 register dump:\r\n"
         f"PC      : 0x{pc:08x}  PS      : 0x00060030  A0      : 0x{caller | 0x80000000:08x}\r\n"
         f"\r\nBacktrace: 0x{pc:08x}:0x3ffb0100 0x{caller:08x}:0x3ffb0120\r\n\r\nRebooting...\r\n"
     )
-    return text, "src_c/core/forward.c"
 
 
 def test_lines_pass_as_they_are_until_the_one_that_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,19 +117,22 @@ def test_a_timeout_alone_is_no_failure() -> None:
 
 
 def test_a_panic_is_explained_and_ends_the_wait(elf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text, file = panic_at(elf)
+    text = panic_at(elf)
     with board(STEPS + text) as chip:
         assert watch(chip, "weights", elf=elf) == RESTARTED
     captured = capsys.readouterr()
     assert "the program panicked" in captured.err
+    # In forward(), the line may be that of a function that the compiler has put there.
     frames = re.findall(
-        rf"^  0x[0-9a-f]{{8}}: (forward at {file}:\d+|learner_pass at src_c/core/learner.c:\d+)$", captured.out, re.M
+        r"^  0x[0-9a-f]{8}: (forward at src_c/core/\w+\.[ch]:\d+|learner_pass at src_c/core/learner.c:\d+)$",
+        captured.out,
+        re.M,
     )
     assert len(frames) == 4  # PC and A0, then the backtrace
 
 
 def test_addresses_outside_a_panic_are_left_alone(elf: Path) -> None:
-    text, _ = panic_at(elf)
+    text = panic_at(elf)
     decoder = Decoder(elf)
     explained = [line for part in text.splitlines() for line in decoder.explain(part)]
     assert explained

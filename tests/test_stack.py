@@ -54,8 +54,8 @@ def test_the_longest_of_several_chains_is_taken_and_named(link: Link) -> None:
 
 @pytest.mark.parametrize("code", [0x85, 0x95, 0xA5, 0xB5], ids=["call0", "call4", "call8", "call12"])
 def test_every_kind_of_direct_call(link: Link, code: int) -> None:
-    """Encoded by hand: three words on from the one behind, which is where f begins."""
-    elf = link(main=f"entry a1, 32; .byte {code}, 0, 0; retw", f=leaf(80))
+    """Encoded by hand, and so is retw behind it: three words on from the one behind, which is where f begins."""
+    elf = link(main=f"entry a1, 32; .byte {code}, 0, 0, 0x90, 0, 0", f=leaf(80))
     assert stack.bound(elf, "main").bytes == 32 + 80 + SAVED
 
 
@@ -191,7 +191,8 @@ PAINTED_BOARD = """
 extern uint32_t stack_bottom[], stack_top[];
 _Noreturn void board_start(void) {
     uint32_t here;
-    for (uint32_t *word = stack_bottom + 16; word < &here - 32; word++) *word = 0xA5A5A5A5;
+    const uintptr_t end = (uintptr_t)&here - 128;
+    for (uint32_t *word = stack_bottom + 16; (uintptr_t)word < end; word++) *word = 0xA5A5A5A5;
     app_begin();
     while (app_turn() != APP_ENDED) {
     }

@@ -1,5 +1,7 @@
 """Compilers that are broken, or made for another machine: a sentence that names them."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,21 +17,37 @@ def program(path: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize(
+    ("name", "find"),
+    [
+        ("gcc", toolchain.find_host),
+        ("xtensa-esp32-elf-gcc", toolchain.find_xtensa),
+        ("xtensa-esp-elf-gcc", toolchain.find_xtensa),
+    ],
+)
+@pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"#!/bin/sh\necho no licence >&2; exit 1\n", "cc does not work: .* it ends with status 1: no licence"),
+        (b"#!/bin/sh\necho no licence >&2; exit 1\n", "gcc does not work: .* it ends with status 1: no licence"),
         (b"#!/bin/sh\nexit 3\n", "it ends with status 3"),
         (b"#!/bin/sh\n", "it prints no version"),
-        (b"\x7fELF for another kind of machine", "cc does not run on this machine: Exec format error"),
-        (b"#!/nonexistent\n", "cc does not run on this machine: No such file"),
+        (b"\x7fELF for another kind of machine", "gcc does not run on this machine: Exec format error"),
+        (b"#!/nonexistent\n", "gcc does not run on this machine: No such file"),
     ],
 )
 def test_a_compiler_that_does_not_work_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    find: Callable[[], object],
+    content: bytes,
+    message: str,
 ) -> None:
-    monkeypatch.setenv("CC", program(tmp_path / "cc", content))
-    with pytest.raises(UserError, match=message):
-        toolchain.find_host()
+    monkeypatch.delenv("CC", raising=False)
+    path = program(tmp_path / name, content)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=message) as caught:
+        find()
+    assert str(caught.value).startswith(path)
 
 
 @pytest.mark.parametrize(("answer", "version"), [("12.2.0", "12.2.0"), ("15", "15"), ("cc (Some 7) 9.3.0", "9.3.0")])
@@ -40,8 +58,27 @@ def test_the_version_is_what_it_prints(
     assert toolchain.find_host().version == version
 
 
-def test_the_build_ends_with_that_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", program(tmp_path / "cc", b"\x7fELF"))
-    result = run_scons("host", f"build={tmp_path / 'out'}", cwd=ROOT)
+@pytest.mark.parametrize(
+    ("target", "name"), [("host", "gcc"), ("esp32", "xtensa-esp32-elf-gcc"), ("sim", "xtensa-esp32-elf-gcc")]
+)
+def test_the_build_ends_with_that_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, name: str
+) -> None:
+    path = program(tmp_path / name, b"\x7fELF")
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    result = run_scons(target, f"build={tmp_path / 'out'}", cwd=ROOT)
     assert result.returncode == 2
-    assert result.stderr == f"error: {tmp_path / 'cc'} does not run on this machine: Exec format error\n"
+    assert result.stderr == f"error: {path} does not run on this machine: Exec format error\n"
+
+
+def test_a_compiler_that_fails_without_a_word_is_named_with_what_it_was_to_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = b"#!/bin/sh\n[ $1 = -dumpfullversion ] && echo 14.2.0\n"
+    path = program(tmp_path / "xtensa-esp32-elf-gcc", silent)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    result = run_scons("sim", "verbose=0", f"build={tmp_path / 'out'}", cwd=ROOT)
+    assert result.returncode == 2
+    assert f"error: {path} ended with status 1, making {tmp_path / 'out'}/sim/obj/" in result.stderr
+    assert "with verbose=1 the build shows the whole command" in result.stderr

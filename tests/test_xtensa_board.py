@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
-from console import one_turn
-from cross import Cross
+from cross import Cross, program
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.firmware.elf import opened
@@ -43,7 +42,7 @@ def code_of(elf: Path, function: str) -> bytes:
 
 @pytest.fixture
 def run(tmp_path: Path, cross: Cross) -> Run:
-    """Function that builds C (the body of a program and what stands before it) and assembly, and runs them."""
+    """Function that builds C (a program's body and what stands before it) and assembly, and runs them."""
     try:
         emulator.find()
     except UserError as error:
@@ -52,12 +51,12 @@ def run(tmp_path: Path, cross: Cross) -> Run:
     def build_and_run(
         body: str, before: str = "", assembly: str = "", entry: str = "_start"
     ) -> subprocess.CompletedProcess[str]:
-        program, extra = tmp_path / "program.c", tmp_path / "extra.S"
-        program.write_text(one_turn(body, f"{PRELUDE}\n{before}"))
+        source, extra = tmp_path / "program.c", tmp_path / "extra.S"
+        source.write_text(f"{PRELUDE}\n{before}\n{program(body)}")
         extra.write_text(assembly)
         objects = []
-        for source in [*sources("board/xtensa", "board/sim", "text"), program, extra]:
-            objects.append(cross.object(source, tmp_path / f"{source.name}.o", "-Isrc_c"))
+        for path in [*sources("board/xtensa", "board/sim", "text"), source, extra]:
+            objects.append(cross.object(path, tmp_path / f"{path.name}.o", "-Isrc_c"))
         elf, dataset = tmp_path / "program.elf", tmp_path / "dataset.bin"
         cross.link(elf, "linker/sim.ld", objects, f"--entry={entry}")
         dataset.write_bytes(b"\x78\x56\x34\x12")
@@ -232,6 +231,42 @@ def test_a_hundred_calls_deep_with_floats(run: Run) -> None:
     assert int(done.stdout, 16) == int(deep(100, 1.0, 1)) & 0xFFFFFFFF
 
 
+MEMORY_FUNCTIONS = """#include <stddef.h>
+void *memcpy(void *to, const void *from, size_t length);
+void *memmove(void *to, const void *from, size_t length);
+void *memset(void *to, int byte, size_t length);
+int memcmp(const void *one, const void *other, size_t length);
+static char text[] = "0123456789\\n";"""
+
+# What is done to the digits from 0 to 9, and what they are then.
+MEMORY_CASES = [
+    ("memcpy(text + 5, text + 1, 4);", "0123412349"),
+    ("memcpy(text + 4, text, 0);", "0123456789"),
+    ("memmove(text + 2, text, 6);", "0101234589"),
+    ("memmove(text, text + 2, 6);", "2345676789"),
+    ("memmove(text, text, 10);", "0123456789"),
+    ("memmove(text + 2, text, 0);", "0123456789"),
+    ("memset(text + 1, 'x' + 256, 3);", "0xxx456789"),
+    ("memset(text, 'x', (0));", "0123456789"),
+    ("if (memcpy(text + 1, text + 2, 1) == text + 1) text[9] = '+';", "022345678+"),
+    ("if (memmove(text + 1, text, 2) == text + 1) text[9] = '+';", "001345678+"),
+    ("if (memmove(text, text + 1, 2) == text) text[9] = '+';", "122345678+"),
+    ("if (memset(text + 1, '-', 1) == text + 1) text[9] = '+';", "0-2345678+"),
+    ('if (memcmp("ab1", "ab2", 3) < 0) text[0] = \'+\';', "+123456789"),
+    ('if (memcmp("ab\\xff", "ab\\x01", 3) > 0) text[0] = \'+\';', "+123456789"),
+    ('if (memcmp("ab1", "ab2", 2) == 0) text[0] = \'+\';', "+123456789"),
+    ('if (memcmp("a", "b", 0) == 0) text[0] = \'+\';', "+123456789"),
+]
+
+
+def test_what_compilers_call_of_their_own_accord(run: Run) -> None:
+    """Called here by name; which of them a compiler calls depends on its version."""
+    reset = "for (int i = 0; i < 10; i++) text[i] = (char)('0' + i);"
+    body = "\n".join(f"{reset}\n{case}\nboard_console_write(text, 11);" for case, _ in MEMORY_CASES)
+    done = run(f"{body}\nreturn 0;", MEMORY_FUNCTIONS)
+    assert done.stdout.split() == [text for _, text in MEMORY_CASES]
+
+
 REGISTERS = [
     *("PC", "PS", "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15"),
     *("SAR", "EXCCAUSE", "EXCVADDR", "LBEG", "LEND", "LCOUNT"),
@@ -264,7 +299,11 @@ def panic_of(done: subprocess.CompletedProcess[str]) -> tuple[str, dict[str, int
             "LoadStorePIFAddrError",
             {"EXCCAUSE": 15, "EXCVADDR": 0xF0000000},
         ),
-        ("((void (*)(void))0xE0000000)();", "InstrPIFAddrError", {"EXCCAUSE": 14, "PC": 0xE0000000}),
+        (
+            "void (*volatile there)(void) = (void (*)(void))0xE0000000; there();",
+            "InstrPIFAddrError",
+            {"EXCCAUSE": 14, "PC": 0xE0000000},
+        ),
         (
             '__asm__ volatile("movi a2, 0\\n wsr.cpenable a2\\n rsync\\n const.s f0, 1");',
             "Coprocessor0Disabled",
@@ -303,14 +342,17 @@ def test_a_stack_that_is_gone_still_gives_a_panic(run: Run) -> None:
     assert backtrace
 
 
-DEEP = """static __attribute__((noinline)) int deep(int n) {
+# Calls itself through a variable, for a compiler may copy what calls itself into itself.
+DEEP = """static int deep(int n);
+static int (*volatile deeper)(int) = deep;
+static int deep(int n) {
     volatile char block[100];
     block[0] = (char)n;
     if (n == 0) {
         LAST;
         return 1;
     }
-    const int rest = deep(n - 1);
+    const int rest = deeper(n - 1);
     return rest + block[0];
 }"""
 
@@ -318,17 +360,17 @@ DEEP = """static __attribute__((noinline)) int deep(int n) {
 @pytest.mark.parametrize("depth", [1, 3, 6, 13, 25])
 def test_the_backtrace_names_every_caller(run: Run, depth: int) -> None:
     """With few callers their windows are still in registers, with many they have been saved to the stack."""
-    done = run(f"return deep({depth});", DEEP.replace("LAST", '__asm__ volatile("ill")'))
+    done = run(f"return deeper({depth});", DEEP.replace("LAST", '__asm__ volatile("ill")'))
     _, _, backtrace = panic_of(done)
     addresses = [pc for pc, _ in backtrace]
-    assert len(addresses) == depth + 5  # deep(depth) to deep(0), the_program, app_turn, board_start, _start
+    assert len(addresses) == depth + 4  # deep(depth) to deep(0), app_status, board_start, _start
     assert len(set(addresses[1 : depth + 1])) == 1, "all but the last call themselves from the same place"
     pointers = [sp for _, sp in backtrace]
     assert pointers == sorted(set(pointers))
 
 
 def test_a_stack_that_overflows_is_caught_before_it_overwrites_anything(run: Run) -> None:
-    done = run("return deep(1000000);", DEEP.replace("LAST", "(void)0"))
+    done = run("return deeper(1000000);", DEEP.replace("LAST", "(void)0"))
     cause, _, backtrace = panic_of(done)
     assert cause == "Stack overflow"
     assert len({pc for pc, _ in backtrace[1:]}) == 1

@@ -1,10 +1,12 @@
 """SCons tool: what the build says while it works, one line a phase; with env["VERBOSE"] every file and its command."""
 
+import atexit
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from SCons.Script import Action
+from SCons.Action import CommandAction
+from SCons.Script import Action, GetBuildFailures
 from SCons.Script.SConscript import SConsEnvironment
 
 # The phase that a step belongs to, by the first word of its message; a step without one is its own phase.
@@ -52,8 +54,22 @@ def _outcome(env: SConsEnvironment, name: str, needs: list, sentence: Callable[[
     return env.AlwaysBuild(env.Alias(name, needs, Action(execute, None)))
 
 
+def _name_failed_commands() -> None:
+    """Say which programs failed, for they may have said nothing themselves."""
+    for failure in GetBuildFailures():
+        if isinstance(failure.action, CommandAction):
+            sys.stdout.flush()
+            print(
+                f"error: {failure.command[0]} ended with status {failure.status}, making {failure.node}; "
+                "with verbose=1 the build shows the whole command",
+                file=sys.stderr,
+            )
+
+
 def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_outcome, "Outcome")
+    if not env["VERBOSE"]:
+        atexit.register(_name_failed_commands)
     env["PRINT_CMD_LINE_FUNC"] = _every_command if env["VERBOSE"] else _phases(env["BUILD"])
 
 
