@@ -1,7 +1,8 @@
 """Fixtures that build, run and call the project as a user would.
 
-Programs are built once for each set of options, but for those in the program's table, which is exchanged; in a folder
-that all test processes share, with a lock on it that lets one of them build while the others wait.
+Programs are built once for each set of options, but for those in the program's table, which is exchanged. One build
+folder serves them all, since little differs from one set to the next; all test processes share it, with a lock that
+lets one of them build while the others wait.
 """
 
 import ctypes
@@ -9,6 +10,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,12 @@ RUN_TIMEOUT = 120
 # How long an example takes says nothing here: other test processes build meanwhile.
 hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("project")
+
+
+def examples(count: int) -> hypothesis.settings:
+    """How many examples to draw; a tenth of them where a sanitizer watches, which makes each ten times as dear."""
+    return hypothesis.settings(max_examples=count // 10 if "ASAN_OPTIONS" in os.environ else count)
+
 
 Completed = subprocess.CompletedProcess[str]
 Link = Callable[..., Path]
@@ -75,6 +83,12 @@ class Programs:
     def __init__(self, folder: Path, libraries: Path | None) -> None:
         self._folder = folder
         self._libraries = libraries
+
+    @contextmanager
+    def build_folder(self) -> Iterator[Path]:
+        """A build folder for whoever has it, with any options; most of what is asked for has been made there before."""
+        with _locked(self._folder / "build.lock"):
+            yield self._folder / "build"
 
     def library(self, name: str = "libmicrogpt.so") -> Path:
         """Path of a shared library: libmicrogpt.so; libinternals.so, which is the same with all its functions in sight;
@@ -148,24 +162,45 @@ class Programs:
         built = self._build(product, **before)
         if before == options:
             return built
-        program = self._build_folder(options).with_suffix(".table") / built.name
-        with _locked(program.parent.with_suffix(".lock")):
+        program = self._folder_of(options) / "table" / built.name
+        with _locked(self._folder_of(options).with_suffix(".lock")):
             if not program.exists():
-                program.parent.mkdir(exist_ok=True)
+                program.parent.mkdir(parents=True, exist_ok=True)
                 program.write_bytes(with_settings(built.read_bytes(), **options))
                 program.chmod(built.stat().st_mode)
         return program
 
     @functools.cache  # noqa: B019
     def _build(self, product: str, **options: object) -> Path:
-        build = self._build_folder(options)
-        with _locked(build.with_suffix(".lock")):
-            result = run_scons(f"build={build}", *_words(options), str(build / product))
-        assert result.returncode == 0, f"scons {product} {' '.join(_words(options))}\n{result.stdout}{result.stderr}"
-        return build / product
+        """Path of a product for these options, copied out of the build folder before that is used for others."""
+        kept = self._folder_of(options) / product
+        with self.build_folder() as build:
+            if not kept.exists():
+                result = run_scons(f"build={build}", *_words(options), str(build / product))
+                told = f"scons {product} {' '.join(_words(options))}\n{result.stdout}{result.stderr}"
+                assert result.returncode == 0, told
+                _copy(build / product, kept)
+        return kept
 
-    def _build_folder(self, options: Mapping[str, object]) -> Path:
+    def _folder_of(self, options: Mapping[str, object]) -> Path:
         return self._folder / hashlib.sha256(" ".join(_words(options)).encode()).hexdigest()[:16]
+
+
+def _copy(product: Path, kept: Path) -> None:
+    """Copy a file or a folder; of the firmware for the ESP32, what comes together with it."""
+    if product.parent.name == "esp32":
+        for path in filter(Path.is_file, product.parent.iterdir()):
+            if path != product:
+                _copy_file(path, kept.with_name(path.name))
+    if product.is_dir():
+        shutil.copytree(product, kept)
+    else:
+        _copy_file(product, kept)
+
+
+def _copy_file(path: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, kept)
 
 
 def _goes_into_the_table(name: str, value: object) -> bool:

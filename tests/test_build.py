@@ -15,18 +15,41 @@ import pytest
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.plan import build_folder, toolchain
+from site_tools import flash_images
 
 SHORT = ("steps=3", "samples=2")
 ESP32_PRODUCTS = ("firmware.elf", "firmware.bin", "dataset.bin", "factory.bin", "memory.json", "memory.html")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, scons):
-    """A build folder in which every program has been built, in two jobs."""
-    build = tmp_path_factory.mktemp("built") / "out"
-    result = scons("-j2", "esp32", "sim", "host", f"build={build}", *SHORT)
+def clone(tmp_path_factory, root):
+    """A copy of what the repository holds, as a clone would have it; without git, of all but hidden files."""
+    copy = tmp_path_factory.mktemp("clean") / "clone"
+    if not (root / ".git").exists():
+        return shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".*", "build"))
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listing.split("\0")):
+        if (root / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(clone, scons):
+    """A build folder, with blanks and commas in its name, in which every program of a clean clone has been built, in
+    two jobs; and what was said."""
+    build = clone / "my out, 1"
+    result = scons("-j2", "esp32", "sim", "host", f"build={build}", *SHORT, cwd=clone)
     assert result.returncode == 0, result.stdout + result.stderr
     return build, result
+
+
+@pytest.fixture
+def again(clone, built, scons):
+    """Function that asks the clone's build for more, in the folder where everything is built."""
+    return lambda *words: scons(*words, f"build={built[0]}", *SHORT, cwd=clone)
 
 
 def steps_of(output, *verbs):
@@ -37,26 +60,6 @@ def steps_of(output, *verbs):
 def work_in(output):
     verbs = ("pack", "configure", "compile", "preprocess", "assemble", "link", "bound", "make", "measure", "judge")
     return steps_of(output, *verbs)
-
-
-@pytest.fixture
-def checkout(tmp_path, root):
-    """A copy of what the repository holds, as a clone would have it."""
-    if not (root / ".git").exists():
-        pytest.skip("not a git repository, so what belongs to it is not known")
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listing.stdout.split("\0")):
-        if (root / name).is_file():
-            target = tmp_path / "clone" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, target)
-    return tmp_path / "clone"
 
 
 def folder_with(path, *programs):
@@ -77,7 +80,7 @@ def bare_environment(path, home):
 # What a build makes and says
 
 
-def test_programs_build_in_two_jobs_and_agree(built):
+def test_a_clean_clone_builds_every_program_in_two_jobs_and_they_agree(built):
     build, result = built
     for name in ESP32_PRODUCTS:
         assert (build / "esp32" / name).is_file()
@@ -85,7 +88,8 @@ def test_programs_build_in_two_jobs_and_agree(built):
     assert result.stdout.count("weights crc32: ") == 2
     assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
     own = steps_of(result.stdout, "# ")
-    assert len(own) == sum(" and the rest as data: " in line for line in own) == 2, "only a board says more of its own"
+    ends = [f"# as data: {build.name}/{name}/result.json; next: scons " for name in ("host", "sim")]
+    assert sorted(line[: line.index("scons") + 6] for line in own) == ends, "only a board says more of its own"
     assert result.stderr == ""
     assert len(steps_of(result.stdout, "toolchain: ")) == 1
 
@@ -94,74 +98,66 @@ def test_toolchain_is_named_with_its_version(built):
     assert str(toolchain.find_xtensa()) in built[1].stdout
 
 
-def test_memory_report_is_printed_after_the_link_and_again_on_request(built, scons):
+def test_memory_report_is_printed_after_the_link_and_again_on_request(built, again):
     build, result = built
     regions = json.loads((build / "esp32/memory.json").read_text())["regions"]
     assert {"dram", "iram", "flash"} <= set(regions)
     assert "static RAM" in result.stdout
-    again = scons("memory", f"build={build}", *SHORT)
-    assert again.returncode == 0
-    assert "static RAM" in again.stdout
-    assert "nothing changed" in again.stdout
-    assert work_in(again.stdout) == []
+    report = again("memory")
+    assert report.returncode == 0
+    assert "static RAM" in report.stdout
+    assert "nothing changed" in report.stdout
+    assert work_in(report.stdout) == []
 
 
-def test_second_run_rebuilds_nothing(built, scons):
-    build, _ = built
-    result = scons(f"build={build}", *SHORT)
-    assert f"{build}/esp32/firmware.bin is ready" in result.stdout.splitlines()[-1]
+def test_second_run_rebuilds_nothing(built, again):
+    result = again()
+    assert f"{built[0].name}/esp32/firmware.bin is ready" in result.stdout.splitlines()[-1]
     assert work_in(result.stdout) == []
 
 
 @pytest.mark.parametrize("target", ["sim", "host"])
-def test_second_run_of_a_program_only_runs_it(built, scons, target):
-    build, _ = built
-    result = scons(target, f"build={build}", *SHORT)
+def test_second_run_of_a_program_only_runs_it(again, target):
+    result = again(target)
     assert result.returncode == 0
     assert work_in(result.stdout) == []
     assert "weights crc32: " in result.stdout
 
 
-def test_sim_reports_failure_by_status(tmp_path, scons, built):
-    build, _ = built
-    broken = tmp_path / "copy"
-    shutil.copytree(build, broken)
-    (broken / "dataset.bin").write_bytes(b"not a data set")
-    status = emulator.capture(broken / "sim/firmware.elf", broken / "dataset.bin", 60).returncode
-    assert status != 0
+def test_sim_reports_failure_by_status(tmp_path, built):
+    broken = tmp_path / "dataset.bin"
+    broken.write_bytes(b"not a data set")
+    assert emulator.capture(built[0] / "sim/firmware.elf", broken, 60).returncode != 0
 
 
 @pytest.mark.parametrize(
     "words", [("seed=7",), ("n_embd=32", "n_layer=2", "block_size=5"), ("steps=9", "lr=0.02")], ids=str
 )
-def test_an_option_of_the_model_or_the_run_changes_a_table_and_compiles_nothing(tmp_path, scons, built, words):
-    build = tmp_path / "copy"
-    shutil.copytree(built[0], build)
-    program = str(build / "host/microgpt")
+def test_an_option_of_the_model_or_the_run_changes_a_table_and_compiles_nothing(scons, programs, words):
     chosen = dict(word.split("=") for word in (*SHORT, *words))
-    before = scons(program, f"build={build}", *SHORT)
-    assert before.returncode == 0
-    result = scons(program, f"build={build}", *(f"{name}={value}" for name, value in chosen.items()))
+    with programs.build_folder() as build:
+        program = str(build / "host/microgpt")
+        before = scons(program, f"build={build}", *SHORT)
+        assert before.returncode == 0
+        result = scons(program, f"build={build}", *(f"{name}={value}" for name, value in chosen.items()))
     assert result.returncode == 0
     assert steps_of(result.stdout, "write", "configure", "pack") == [f"write {build}/generated/settings.bin"]
     assert steps_of(result.stdout, "compile") == ["compile src_c/app/settings.S"]
 
 
-def test_changes_reach_what_depends_on_them(checkout, scons):
+def test_changes_reach_what_depends_on_them(clone, again):
     """Headers, linker scripts, the budget, the data set and the build's own Python are all dependencies."""
-    words = ("-n", "build=out", *SHORT)
-    first = scons("build=out", *SHORT, cwd=checkout)
-    assert first.returncode == 0, first.stdout + first.stderr
 
     def touched(name, text):
-        path = checkout / name
+        path = clone / name
         original = path.read_text()
         path.write_text(original + text)
-        output = scons(*words, cwd=checkout).stdout
-        path.write_text(original)
-        return work_in(output)
+        try:
+            return work_in(again("-n").stdout)
+        finally:
+            path.write_text(original)
 
-    assert work_in(scons(*words, cwd=checkout).stdout) == []
+    assert work_in(again("-n").stdout) == []
     assert any("compile src_c/core/forward.c" in line for line in touched("src_c/core/model.h", "\n#undef X\n"))
     assert any("link" in line for line in touched("linker/esp32.ld", "\n/* */\n"))
     assert touched("linker/budget.toml", "\n# \n")[0].startswith("measure")
@@ -176,12 +172,12 @@ def test_changes_reach_what_depends_on_them(checkout, scons):
     ):
         assert {line.split()[0] for line in touched(f"site_scons/mgbuild/{module}.py", "\n# \n")} >= work, module
     assert touched("site_scons/mgbuild/device/monitor.py", "\n# \n") == []
-    assert work_in(scons(*words, cwd=checkout).stdout) == []
+    assert work_in(again("-n").stdout) == []
 
 
-def test_cleaning_removes_everything_the_build_made(tmp_path, scons):
-    build = tmp_path / "deep/out"
-    assert scons(str(build / "host/microgpt"), f"build={build}", *SHORT).returncode == 0
+def test_cleaning_removes_everything_the_build_made(tmp_path, scons, built):
+    build = shutil.copytree(built[0], tmp_path / "deep/out")
+    assert (build / "host/microgpt").exists()
     assert scons("-c", "host", f"build={build}").returncode == 0
     assert not (build / "host").exists()
     assert (build / "dataset.bin").exists()
@@ -225,26 +221,11 @@ def test_asking_what_would_be_done_makes_nothing(tmp_path, scons):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_build_folder_may_have_blanks_and_commas(tmp_path, scons):
-    build = tmp_path / "my out, 1"
-    result = scons("sim", "host", f"build={build}", *SHORT)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("weights crc32: ") == 2
-
-
-def test_clean_clone_builds_everything(checkout, scons):
-    assert not (checkout / "build").exists()
-    result = scons("esp32", "sim", "host", *SHORT, cwd=checkout)
-    assert result.returncode == 0, result.stdout + result.stderr
-    for name in ESP32_PRODUCTS:
-        assert (checkout / "build/esp32" / name).is_file()
-    assert result.stdout.count("weights crc32: ") == 2
-
-
-def test_any_text_can_be_learnt(tmp_path, scons):
+def test_any_text_can_be_learnt(tmp_path, scons, programs):
     text = tmp_path / "miasta i rzeki.txt"
     text.write_text("łódź\n\n  gdańsk \nżywiec\nwisła\n", encoding="utf-8")
-    result = scons("sim", "host", f"dataset={text}", f"build={tmp_path / 'out'}", *SHORT)
+    with programs.build_folder() as build:
+        result = scons("sim", "host", f"dataset={text}", f"build={build}", *SHORT)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("num docs: 4\nvocab size: 16\n") == 2
     assert len(set(steps_of(result.stdout, "weights crc32: "))) == 1
@@ -299,21 +280,22 @@ def test_a_folder_that_is_removed_while_a_build_waits_is_made_again(tmp_path):
 
 def test_two_programs_at_once_say_what_each_says_alone(tmp_path, scons, programs):
     """In one folder one after the other, in two folders side by side."""
-    for folders in ("one", "one"), ("two", "three"):
-        running = [
-            subprocess.Popen(
-                [sys.executable, "-m", "SCons", "-Q", "host", f"build={tmp_path / folder}", f"seed={seed}", *SHORT],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            for seed, folder in enumerate(folders)
-        ]
-        for seed, process in enumerate(running):
-            output = process.communicate(timeout=240)[0]
-            alone = programs.run_host(seed=seed, steps=3, samples=2).stdout
-            assert alone in output
-            assert process.returncode == 0
+    alone = [programs.run_host(seed=seed, steps=3, samples=2).stdout for seed in (0, 1)]
+    with programs.build_folder() as one:
+        for folders in (one, one), (one, tmp_path / "another"):
+            running = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "SCons", "-Q", "host", f"build={folder}", f"seed={seed}", *SHORT],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+                for seed, folder in enumerate(folders)
+            ]
+            for seed, process in enumerate(running):
+                output = process.communicate(timeout=240)[0]
+                assert alone[seed] in output
+                assert process.returncode == 0
 
 
 # Mistakes
@@ -353,18 +335,26 @@ def test_a_bad_data_set_ends_with_a_message(tmp_path, scons, data, message):
     assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_a_model_too_large_for_the_chip_fails_with_the_report_and_still_runs_elsewhere(tmp_path, scons):
-    words = (f"build={tmp_path / 'out'}", "n_embd=64", "steps=1", "samples=1")
-    result = scons(*words)
-    assert result.returncode == 2
-    assert "static RAM" in result.stdout + result.stderr
-    assert "dram" in result.stderr
-    assert "Traceback" not in result.stdout + result.stderr
-    assert not (tmp_path / "out/esp32/factory.bin").exists()
-    page = tmp_path / "out/esp32/candidate/memory.html"
-    assert f"the report is {page}; {tmp_path / 'out/esp32'} holds nothing to flash" in result.stderr
-    assert "too many" in page.read_text()
-    assert scons("host", "sim", *words).returncode == 0
+def test_a_model_too_large_for_the_chip_fails_with_the_report_and_still_runs_elsewhere(scons, programs):
+    with programs.build_folder() as build:
+        for name in flash_images.ACCEPTED:
+            (build / "esp32" / name).unlink(missing_ok=True)
+        words = (f"build={build}", "n_embd=64", "steps=1", "samples=1")
+        result = scons(*words)
+        assert result.returncode == 2
+        assert "dram" in result.stderr
+        assert "Traceback" not in result.stdout + result.stderr
+        assert not (build / "esp32/factory.bin").exists()
+        page = build / "esp32/candidate/memory.html"
+        said = result.stderr.splitlines()
+        assert f"the report is {page}" in said
+        assert f"{build / 'esp32'} holds nothing to flash" in said
+        assert said[-1].endswith("] this firmware is refused")
+        assert len(said) < 10
+        assert max(len(line) for line in said if str(build) not in line) <= 80
+        assert "Static RAM" in page.read_text()
+        assert "too many" in page.read_text()
+        assert scons("host", "sim", *words).returncode == 0
 
 
 def test_help_works_without_any_tool(tmp_path, scons, root):
@@ -401,7 +391,7 @@ def test_no_emulator(tmp_path, scons):
     result = scons("sim", f"build={tmp_path / 'out'}", env=env)
     assert result.returncode == 2
     assert "qemu-system-misc" in result.stderr
-    result = scons(str(tmp_path / "out/sim/firmware.elf"), f"build={tmp_path / 'out'}", *SHORT, env=env)
+    result = scons(str(tmp_path / "out/sim/kernel_runner.elf"), f"build={tmp_path / 'out'}", *SHORT, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

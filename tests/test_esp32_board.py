@@ -38,7 +38,7 @@ def boot(tmp_path: Path, esp32_emulator: str, cross: Cross) -> Boot:
         (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({"baud": str(baud)})))
         parts = sources("board/xtensa", "board/esp32", "text", "math", "math/xtensa")
         objects = []
-        (tmp_path / "generated/version.h").write_text(configure.version_header("v1.2-test"))
+        (tmp_path / "generated/version.h").write_text(configure.version_header(configure.Version("v1.2-test")))
         for number, path in enumerate([*parts, source]):
             objects.append(cross.object(path, tmp_path / f"{number}.o", "-Isrc_c", f"-I{tmp_path}"))
         elf, firmware, factory = (tmp_path / name for name in ("program.elf", "firmware.bin", "factory.bin"))
@@ -88,7 +88,7 @@ def test_the_cycle_counter_runs_at_the_reported_clock(boot: Boot) -> None:
         const bool near = cycles > 216000 && cycles < 300000;
         print_text(near && board_cycles_per_millisecond() == 240000 ? "right\\n" : "wrong\\n");
         return 0;"""
-    assert "\nright\n" in boot(body, until="right", before=INCLUDES)
+    assert "\nright\n" in boot(body, until="right", before='#include "board/esp32/clock.h"')
 
 
 @pytest.mark.parametrize(("baud", "divider"), [(115200, "007002b6"), (921600, "00d00056")])

@@ -64,7 +64,7 @@ def compiled(library: Path, program: Sequence[Path], *flags: str) -> Path:
     generated = library.parent / "generated"
     generated.mkdir()
     (generated / "run_config.h").write_text(configure.run_config(options.parse({})))
-    (generated / "version.h").write_text(configure.version_header("v1.2-test"))
+    (generated / "version.h").write_text(configure.version_header(configure.Version("v1.2-test")))
     board = [path for path in sources("board/esp32", "text", "math") if path.suffix == ".c"]
     return build(library, [*board, *program], f"-I{library.parent}", *flags)
 

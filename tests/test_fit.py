@@ -44,37 +44,42 @@ def test_a_model_may_take_all_free_memory(report: memory.Report) -> None:
 
 
 def test_the_largest_fits_and_the_next_does_not(
-    scons: Callable[..., Completed], report: memory.Report, library: Path, tmp_path: Path
+    scons: Callable[..., Completed], report: memory.Report, library: Path, programs: Programs
 ) -> None:
     """No other number of the firmware depends on the shape, so what fits is no estimate."""
     found = fit.largest(report, library)
     assert found is not None
-    assert scons("memory", f"n_embd={found.shape.n_embd}", f"build={tmp_path / 'out'}").returncode == 0
-    larger = scons("memory", f"n_embd={found.shape.n_embd + found.shape.n_head}", f"build={tmp_path / 'out'}")
+    with programs.build_folder() as build:
+        assert scons("memory", f"n_embd={found.shape.n_embd}", f"build={build}").returncode == 0
+        larger = scons("memory", f"n_embd={found.shape.n_embd + found.shape.n_head}", f"build={build}")
     assert larger.returncode == 2
     assert f"it would fit with n_embd={found.shape.n_embd}" in larger.stderr
 
 
-def test_as_many_steps_as_the_chip_has_room_for(scons: Callable[..., Completed], tmp_path: Path) -> None:
-    """The order of documents grows with the steps; two builds."""
-    words = ("memory", "n_embd=40", f"build={tmp_path / 'out'}")
-    refused = scons(*words, "steps=30000")
-    assert refused.returncode == 2
-    assert "make n_embd or steps smaller" in refused.stderr
-    (steps,) = re.findall(r"it would fit with .*steps=(\d+)", refused.stderr)
-    assert scons(*words, f"steps={steps}").returncode == 0
-    assert scons(*words, f"steps={int(steps) + 2}").returncode == 2, "there were no more to have: a word holds two"
+def test_as_many_steps_as_the_chip_has_room_for(scons: Callable[..., Completed], programs: Programs) -> None:
+    """The order of documents grows with the steps."""
+    with programs.build_folder() as build:
+        words = ("memory", "n_embd=40", f"build={build}")
+        refused = scons(*words, "steps=30000")
+        assert refused.returncode == 2
+        said = " ".join(refused.stderr.split())  # it is wrapped
+        assert "make n_embd or steps smaller" in said
+        (steps,) = re.findall(r"it would fit with .*steps=(\d+)", said)
+        assert scons(*words, f"steps={steps}").returncode == 0
+        assert scons(*words, f"steps={int(steps) + 2}").returncode == 2, "there were no more: a word holds two"
 
 
-def test_default_options_leave_room_for_every_document(scons: Callable[..., Completed], tmp_path: Path) -> None:
-    for steps in (1200, 30_000):
-        assert scons("memory", f"steps={steps}", f"build={tmp_path / 'out'}").returncode == 0
+def test_default_options_leave_room_for_every_document(scons: Callable[..., Completed], programs: Programs) -> None:
+    with programs.build_folder() as build:
+        for steps in (1200, 30_000):
+            assert scons("memory", f"steps={steps}", f"build={build}").returncode == 0
 
 
 def test_scons_fit_prints_the_largest_for_several_numbers_of_layers(
-    scons: Callable[..., Completed], report: memory.Report, tmp_path: Path
+    scons: Callable[..., Completed], report: memory.Report, programs: Programs
 ) -> None:
-    result = scons("fit", "n_layer=2", f"build={tmp_path / 'out'}")
+    with programs.build_folder() as build:
+        result = scons("fit", "n_layer=2", f"build={build}")
     assert result.returncode == 0, result.stderr
     assert f"largest n_embd in {sum(report.plan['banks'].values()):,} bytes, n_head=4 block_size=16" in result.stdout
     rows = [line.split() for line in result.stdout.splitlines() if line.strip()[:1].isdigit()]

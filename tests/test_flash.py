@@ -120,12 +120,12 @@ def test_erase(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the flash is empty" in capsys.readouterr().out
 
 
-def test_scons_flash_builds_what_it_writes(scons: Callable[..., Completed], tmp_path: Path) -> None:
-    with StandInChip() as chip:
-        result = scons("flash", f"port={chip.port}", "steps=7", f"build={tmp_path / 'out'}")
+def test_scons_flash_builds_what_it_writes(scons: Callable[..., Completed], programs: Programs) -> None:
+    with StandInChip() as chip, programs.build_folder() as build:
+        result = scons("flash", f"port={chip.port}", "steps=7", f"build={build}")
         assert result.returncode == 0, result.stderr
         for name, offset in (("firmware.bin", 0x1000), ("dataset.bin", 0x80000)):
-            data = (tmp_path / "out/esp32" / name).read_bytes()
+            data = (build / "esp32" / name).read_bytes()
             assert chip.flash[offset : offset + len(data)] == data
 
 

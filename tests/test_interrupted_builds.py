@@ -7,6 +7,7 @@ is a whole build, so these tests take most of a minute.
 import hashlib
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -16,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Completed
+from conftest import ROOT, Completed, Programs
+from mgbuild.plan import build_folder
 
 SMALL, OTHER, REFUSED = ("steps=3",), ("steps=4", "n_embd=8"), ("steps=3", "n_embd=64")
 SEQUENCES, EVENTS = 2, 5
@@ -121,6 +123,24 @@ def test_every_product_is_made_again_whatever_was_done_to_it(folder: Folder) -> 
     rng = random.Random(1)
     for name in accepted(folder.clean[SMALL][1]):
         folder.check(SMALL, damage(folder.path / name, rng))
+    everything = sorted(folder.clean[SMALL][1].keys() - {build_folder.TAG})
+    folder.check(SMALL, [damage(folder.path / name, rng) for name in everything])
+
+
+def test_a_killed_run_leaves_nothing_of_its_options(programs: Programs) -> None:
+    """Killed while it trains, when all is built, and SCons has noted nothing of it."""
+    with programs.build_folder() as build:
+        words = [sys.executable, "-m", "SCons", "-Q", "host", f"build={build}"]
+
+        def run() -> str:
+            return subprocess.run([*words, *SMALL], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+        checksum = re.search("weights crc32: .*", run())[0]
+        with subprocess.Popen([*words, "seed=7", "steps=1000000"], cwd=ROOT, stdout=subprocess.PIPE) as long:
+            while b"loss" not in long.stdout.readline():
+                pass
+            long.kill()
+        assert checksum in run()
 
 
 def test_a_refused_firmware_changes_nothing_of_the_accepted_one(folder: Folder) -> None:

@@ -82,9 +82,12 @@ def refusal(elf: Path, budget: Path, dataset: Path, changed: Mapping[str, object
     report = analyse(elf, budget, dataset, changed)
     with pytest.raises(memory.BudgetExceeded) as caught:
         memory.judge(report)
-    lines = [line[2:] for line in str(caught.value).splitlines() if line.startswith("- ")]
-    assert json.loads(memory.as_json(report))["problems"] == lines
-    return lines
+    first, *others = str(caught.value).splitlines()
+    assert first == f"{elf} is refused"
+    assert max(map(len, others)) <= 80
+    found = [text.replace("\n  ", " ") for text in "\n".join(others).removeprefix("- ").split("\n- ")]
+    assert json.loads(memory.as_json(report))["problems"] == found
+    return found
 
 
 def test_measures_every_byte(link: Link, budget: Path, dataset: Path) -> None:
@@ -158,7 +161,8 @@ def test_scons_compares_with_the_report_that_is_named(
     learner["bytes"] -= 1234
     other = tmp_path / "other.json"
     other.write_text(json.dumps(document))
-    result = scons("memory", f"against={other}", f"build={tmp_path / 'out'}")
+    with programs.build_folder() as build:
+        result = scons("memory", f"against={other}", f"build={build}")
     assert result.returncode == 0, result.stderr
     assert re.search(r"^changed, static RAM .*\n.* \+1,234  program$", result.stdout, re.M), result.stdout
 
@@ -217,7 +221,9 @@ def test_the_page_shows_the_banks_of_the_chip_and_loads_nothing(programs: Progra
         assert words in page.text
     for purpose, size in document["purposes"].items():
         assert f"{purpose} {size:,}" in page.text
-    for words in ("It fits.", document["made_from"]["version"], "n_embd=16", "dataset=names.txt", "32,033 documents"):
+    made = document["made_from"]
+    version = f"Version {made['version']}" + (f" of {made['date']}" if made["date"] else "")
+    for words in ("It fits.", f"{version}: ", "n_embd=16", "dataset=names.txt", "32,033 documents"):
         assert words in page.text
 
 
@@ -413,9 +419,10 @@ def test_image_that_runs_into_the_data_set(link: Link, budget: Path, dataset: Pa
 
 
 def test_data_set_larger_than_flash(link: Link, budget: Path, dataset: Path) -> None:
-    dataset.write_bytes(bytes(4 * 1024 * 1024 - 0x80000 + 5))
-    (problem,) = refusal(link(PROGRAM), budget, dataset)
-    assert "exceeds the 4 MB flash by 5 bytes" in problem
+    for excess in (5, 1 << 20):
+        dataset.write_bytes(bytes(4 * 1024 * 1024 - 0x80000 + excess))
+        (problem,) = refusal(link(PROGRAM), budget, dataset)
+        assert f"exceeds the 4 MB flash by {excess:,} bytes" in problem
 
 
 @pytest.mark.parametrize(

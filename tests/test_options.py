@@ -14,6 +14,8 @@ from mgbuild.errors import UserError
 from mgbuild.plan import build_folder, configure, dataset, options, settings_table, targets
 from mgbuild.plan.shape import Shape
 
+VERSION = configure.Version("v1")
+
 
 @pytest.fixture(autouse=True)
 def in_root(monkeypatch, root):
@@ -305,7 +307,7 @@ def test_an_image_without_a_whole_table_has_none():
 
 def test_generated_headers():
     assert "#define CONSOLE_BAUD 921600\n" in configure.run_config(options.parse({"baud": "921600"}))
-    assert '#define VERSION "v1.2"\n' in configure.version_header("v1.2")
+    assert '#define VERSION "v1.2"\n' in configure.version_header(configure.Version("v1.2"))
 
 
 OTHER_VALUES = {
@@ -322,17 +324,17 @@ def test_every_option_that_reaches_the_firmware_is_known_to(name):
     def made(settings):
         return settings_table.pack(settings), configure.run_config(settings)
 
-    changed = configure.made_from(other, "v1")["changed"]
+    changed = configure.made_from(other, VERSION)["changed"]
     assert (made(other) != made(default)) == (list(changed) == [name])
-    assert configure.made_from(default, "v1")["changed"] == {}
+    assert configure.made_from(default, VERSION)["changed"] == {}
 
 
 def test_another_text_or_other_kernels_are_changes(tmp_path, root):
     (tmp_path / "names.txt").write_text("emma\n")
-    record = configure.made_from(options.parse({"dataset": str(tmp_path / "names.txt"), "kernels": "plain"}), "v1")
+    record = configure.made_from(options.parse({"dataset": str(tmp_path / "names.txt"), "kernels": "plain"}), VERSION)
     assert record["changed"] == {"dataset": "names.txt", "kernels": "asm"}
     here = options.parse({"dataset": str(root / "data/names.txt")})
-    assert configure.made_from(here, "v1")["changed"] == {}
+    assert configure.made_from(here, VERSION)["changed"] == {}
     image = tmp_path / "dataset.bin"
     image.write_bytes(dataset.pack(tmp_path / "names.txt"))
     text = configure.with_text(record, image)["text"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Programs
-from hypothesis import example, given, settings
+from conftest import ROOT, Programs, examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from microgpt import Error, Plan, plan
 
@@ -110,7 +110,7 @@ def bytes_of_structs(request: Request) -> int:
     return max(training, shuffle) + order
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(requests(), st.lists(st.integers(0, 400_000), max_size=4))
 def test_a_place_is_where_the_rule_says_and_a_refusal_is_where_it_finds_none(
     library: Path, request: Request, banks: list[int]
@@ -123,7 +123,7 @@ def test_a_place_is_where_the_rule_says_and_a_refusal_is_where_it_finds_none(
         assert found.sentence == ""
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(requests(), st.lists(st.integers(0, 400_000), min_size=1, max_size=4))
 def test_arrays_that_live_together_lie_apart_aligned_and_inside_their_bank(
     library: Path, request: Request, banks: list[int]
@@ -138,7 +138,7 @@ def test_arrays_that_live_together_lie_apart_aligned_and_inside_their_bank(
                 assert array.offset + array.bytes <= other.offset or other.offset + other.bytes <= array.offset
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(requests(most=200))
 @example(Request(16, 4, 1, 16, 27, 32033, 1000))
 @example(Request(1, 1, 1, 1, 2, 1, 1))
@@ -150,7 +150,7 @@ def test_never_more_bytes_than_nested_structs_would_take(library: Path, request:
     assert found.bytes <= found.extents[0]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(requests(), st.lists(st.integers(0, 200_000), min_size=1, max_size=3))
 def test_what_is_missing_is_just_enough_for_the_last_bank(library: Path, request: Request, banks: list[int]) -> None:
     missing = make(library, request, banks).missing
@@ -158,7 +158,7 @@ def test_what_is_missing_is_just_enough_for_the_last_bank(library: Path, request
     assert missing == 0 or not make(library, request, [*banks[:-1], banks[-1] + missing - 1]).fits
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(requests(), st.integers(0, 200_000))
 def test_smaller_numbers_that_are_named_fit_and_the_next_does_not(library: Path, request: Request, bank: int) -> None:
     found = make(library, request, [bank])

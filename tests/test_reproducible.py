@@ -44,21 +44,31 @@ def test_two_builds_in_different_folders_are_identical(compiler: str, tmp_path: 
     assert b"# microgpt-lx6 unknown" in one["firmware.bin"], "a copy without its repository has no version"
 
 
-def test_the_version_is_what_git_says(tmp_path: Path) -> None:
-    assert configure.version(tmp_path) == "unknown"
+def test_the_version_is_what_git_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert configure.version(tmp_path) == configure.Version("unknown", "")
 
     def git(*words: str) -> None:
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+        environment = {**os.environ, "GIT_COMMITTER_DATE": "2026-02-11T23:30:00-0500"}
+        words = ("git", *identity, *words)
+        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, env=environment)
 
     git("init")
     (tmp_path / "file").write_text("one")
     git("add", "file")
     git("commit", "-m", "first")
     git("tag", "v1.0")
-    assert configure.version(tmp_path) == "v1.0"
+    assert configure.version(tmp_path) == configure.Version("v1.0", "2026-02-12")
     (tmp_path / "file").write_text("two")
-    assert configure.version(tmp_path) == "v1.0-dirty"
+    assert configure.version(tmp_path) == configure.Version("v1.0-dirty", "2026-02-12")
     inside = tmp_path / "copy"
     inside.mkdir()
-    assert configure.version(inside) == "unknown"
+    assert configure.version(inside) == configure.Version("unknown", "")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert configure.version(tmp_path) == configure.Version("v1.0-dirty", "2023-11-14")
+    assert configure.version(inside) == configure.Version("unknown", "2023-11-14")
+    for wrong in ("yesterday", "1" * 30):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(UserError, match=f"SOURCE_DATE_EPOCH={wrong} must be seconds since 1970"):
+            configure.version(tmp_path)

@@ -13,6 +13,7 @@ from mgbuild import run_result
 from mgbuild.errors import UserError
 from mgbuild.plan import configure, options
 
+VERSION = configure.Version("v1.2-3-gabcdef0", "2026-02-11")
 CONSOLE = """num docs: 32033
 vocab size: 27
 num params: 4192
@@ -53,10 +54,10 @@ def test_a_run_is_written_with_its_options_and_version(
     settings: options.Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "result.json"
-    assert run_result.run(echo(CONSOLE), output, configure.made_from(settings, "v1.2-3-gabcdef0")) == "e5240774"
+    assert run_result.run(echo(CONSOLE), output, configure.made_from(settings, VERSION)) == "e5240774"
     assert capfd.readouterr().out == CONSOLE
     document = json.loads(output.read_text(encoding="utf-8"))
-    assert document["version"] == "v1.2-3-gabcdef0"
+    assert (document["version"], document["date"]) == ("v1.2-3-gabcdef0", "2026-02-11")
     assert (document["options"]["seed"], document["options"]["dataset"]) == (7, "names.txt")
     assert document["names"] == ["kamon", "two words: 7"]
 
@@ -71,7 +72,7 @@ def test_a_run_that_fails_leaves_no_result(
     output = tmp_path / "result.json"
     output.write_text("of an earlier run")
     with pytest.raises(UserError, match=message):
-        run_result.run(command, output, configure.made_from(settings, "v1"))
+        run_result.run(command, output, configure.made_from(settings, VERSION))
     assert not output.exists()
 
 

@@ -1,7 +1,6 @@
 """sconsw on machines that lack something: what it installs, and what it refuses."""
 
 import fcntl
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,15 @@ BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", 
 LLVM = ("clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
 TOOLS = (*LLVM, "qemu-system-xtensa", "gcc")
 PACKAGES = ("clang-22", "llvm-22", "binutils-xtensa-lx106", "qemu-system-misc")
+
+PYTHON = f'exec {sys.executable} "$@"'
+# A venv whose pip finds no network, made at once.
+OFFLINE = f"""
+[ "$1 $2" = "-m venv" ] || {PYTHON}
+mkdir "$3/bin"
+echo "exit 1" >"$3/bin/python"
+exec {sys.executable} -c 'import os, sys; os.chmod(sys.argv[1], 0o755)' "$3/bin/python"
+"""
 
 Machine = Callable[..., Completed]
 
@@ -39,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
 def machine(tmp_path: Path, checkout: Path) -> Machine:
     """Function that runs sconsw where only these programs exist; apt-get and sudo log what they are asked.
 
-    apt: the packages that apt knows, or None where there is no apt-get; sudo: its exit status.
+    apt: the packages that apt knows, or None where there is no apt-get; sudo: its exit status; python: what python3 is.
     """
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -55,13 +63,14 @@ def machine(tmp_path: Path, checkout: Path) -> Machine:
         apt: tuple[str, ...] | None = PACKAGES,
         user: int = 0,
         sudo: int = 0,
+        python: str = PYTHON,
         cwd: Path = checkout,
         program: Path = checkout / "sconsw",
         **env: str,
     ) -> Completed:
         for tool in has:
             _script(programs / tool, "")
-        _script(programs / "python3", f'exec {sys.executable} "$@"')
+        _script(programs / "python3", python)
         _script(programs / "id", f"echo {user}")
         if apt is not None:
             _script(programs / "apt-get", f'echo "apt-get $*" >> {log}')
@@ -179,9 +188,8 @@ def test_esp_idf_replaces_llvm(machine: Machine) -> None:
 def test_a_failed_installation_says_so_and_starts_again(machine: Machine, checkout: Path) -> None:
     """Without network: pip fails, no stamp is written, and the next run tries again."""
     (checkout / "requirements.txt").write_text("no-such-package-of-ours==1.0\n")
-    offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
     for _ in range(2):
-        result = machine("sim", **offline)
+        result = machine("sim", python=OFFLINE)
         assert result.returncode != 0
         assert "could not install requirements.txt" in result.stderr
         assert (checkout / ".venv/requirements.txt").read_text() == "", "unfinished"

@@ -1,8 +1,10 @@
 """SCons tool: env.FirmwareImage makes the image that the ROM loads; env.AcceptedFirmware the files that are flashed."""
 
+import sys
 from pathlib import Path
 
-from mgbuild.errors import UserError, reporting
+import SCons.Errors
+from mgbuild.errors import reporting
 from mgbuild.plan import build_folder
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
@@ -32,12 +34,14 @@ def _accept(target: list, source: list, env: SConsEnvironment) -> None:
     elf, firmware, dataset, _, json, html = copied = [Path(str(node)) for node in source]
     accepted = dict(zip(ACCEPTED, (Path(str(node)) for node in target), strict=True))
     report = memory.read(json)
-    print(memory.text(report, memory.read_if_any(accepted["memory.json"])))
     try:
         memory.judge(report, fit.nearest)
     except memory.BudgetExceeded as refusal:
         held = "what was accepted before" if accepted["factory.bin"].exists() else "nothing to flash"
-        raise UserError(f"{refusal}\nthe report is {html}; {accepted['factory.bin'].parent} holds {held}") from None
+        lines = f"{refusal}\nthe report is {html}\n{accepted['factory.bin'].parent} holds {held}"
+        print(f"error: {lines}", file=sys.stderr, flush=True)
+        raise SCons.Errors.UserError("this firmware is refused") from None  # the last line, in SCons's words
+    print(memory.text(report, memory.read_if_any(accepted["memory.json"])))
     contents = {path: one.read_bytes() for path, one in zip(accepted.values(), copied, strict=False)}
     contents[accepted["factory.bin"]] = image.factory_image(image.flash_layout(elf), firmware, dataset)
     build_folder.replace(contents)

@@ -20,7 +20,7 @@ def _write_text(target: list, source: list, env: SConsEnvironment) -> None:
 def _settings_table(env: SConsEnvironment, target: str, settings: Settings) -> list:
     """Node of the table of options; the bytes themselves are the dependency."""
     table = env.Value(settings_table.pack(settings).hex())
-    return env.Command(target, table, Action(reporting(_write_table), "write $TARGET"))
+    return env.MadeBy(env.Command(target, table, Action(reporting(_write_table), "write $TARGET")), __file__)
 
 
 def _run_config(env: SConsEnvironment, header: str, settings: Settings) -> list:

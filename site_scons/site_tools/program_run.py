@@ -25,8 +25,8 @@ def _target(
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
         record = configure.with_text(configure.made_from(settings, env["VERSION"]), Path(str(dataset[0])))
-        checksum = run_result.run(command(), output, record, settings.console)
-        print(f"# {checksum} and the rest as data: {output}; next: {following}")
+        run_result.run(command(), output, record, settings.console)
+        print(f"# as data: {output}; next: {following}")
 
     return env.OnTerminal(env.Alias(name, needs, Action(reporting(execute), f"run {needs[0]}")))
 

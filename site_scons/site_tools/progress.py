@@ -45,11 +45,11 @@ def _phases(build: Path) -> Callable[..., None]:
     return show
 
 
-def _outcome(env: SConsEnvironment, name: str, needs: list, sentence: Callable[[], str]) -> list:
+def _outcome(env: SConsEnvironment, name: str, needs: list, sentence: str) -> list:
     """Target `name`: its needs and, once they are built, a last line that says what came out and what to do next."""
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
-        print(sentence())
+        print(sentence)
 
     return env.AlwaysBuild(env.Alias(name, needs, Action(execute, None)))
 

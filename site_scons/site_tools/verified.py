@@ -2,7 +2,8 @@
 
 SCons notes what it has made when it ends, and takes a file that is there for the one it has made. A build that was
 killed, refused, or ran out of disk leaves others. Here a product is up to date when what it is made from is, by
-content, what it was, and when it itself is, by content, what came out then.
+content, what it was, and when it itself is, by content, what came out then. SCons asks this for every file that a
+product is made from, but not for a Value: each product needs a file too, such as the Python that makes it (own_code).
 """
 
 import functools

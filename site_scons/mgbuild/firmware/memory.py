@@ -5,6 +5,7 @@ and NAME_capacity of linker/esp32.ld say how large each memory is.
 """
 
 import json
+import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -195,7 +196,8 @@ def problems(report: Report) -> list[str]:
     if report.plan.get("missing"):
         free = " and ".join(f"{size:,} in {name}" for name, size in report.plan["banks"].items())
         found.append(f"the model is {report.plan['missing']:,} bytes too large: {free} are free; {_smaller(report)}")
-    overfull = [region.name for region in report.regions if region.used > region.capacity]
+    # Flash is overfull only where a part of it does not fit its place, which is among the broken rules.
+    overfull = [region.name for region in report.regions if region.used > region.capacity and region.name != FLASH]
     for region in report.regions:
         culprits = _culprits(report, region.name)
         if region.name in overfull and report.plan.get("missing") and region.name in MODEL_BANKS:
@@ -205,7 +207,7 @@ def problems(report: Report) -> list[str]:
                 f"{region.name} holds {region.capacity:,} bytes and {region.used:,} are used, "
                 f"{region.used - region.capacity:,} too many; {culprits}"
             )
-        elif region.used > region.budget:
+        elif region.budget < region.used <= region.capacity:
             found.append(_over_budget(region.name, region.name, region.used, region.budget, culprits))
     if report.static_ram > report.static_ram_budget and not overfull:
         culprits = _culprits(report, "static_ram")
@@ -313,16 +315,22 @@ def _sizes(report: Report) -> Counter[tuple[str, str]]:
 
 
 def judge(report: Report, what_fits: Callable[[Report], str] | None = None) -> None:
-    """Raise BudgetExceeded when there are problems.
+    """Raise BudgetExceeded when there are problems, with one paragraph of short lines for each.
 
     what_fits: says which options would fit when the chip's RAM is full.
     """
     found = problems(report)
     if found:
-        lines = [f"- {problem}" for problem in found]
         if what_fits and report.plan.get("missing"):
-            lines.append(what_fits(report))
+            found.append(what_fits(report))
+        lines = [_paragraph(problem) for problem in found]
         raise BudgetExceeded("\n".join([f"{report.elf} is refused", *lines]))
+
+
+def _paragraph(text: str) -> str:
+    """A text as an item of a list in 80 columns."""
+    lines = textwrap.wrap(text, 78, break_long_words=False, break_on_hyphens=False)
+    return "- " + "\n  ".join(lines)
 
 
 def _purposes(sections: Iterable[_Section], plan: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:

@@ -181,7 +181,9 @@ def _made_from(report: "Report") -> str:
     options = " ".join(f"{name}={value}" for name, value in report.made_from["options"].items())
     text = report.made_from.get("text", {})
     learned = f"; {text['documents']:,} documents, vocabulary of {text['vocab_size']}" if text else ""
-    return f"<p>Version {escape(report.made_from['version'])}: {escape(options)}{learned}.</p>"
+    date = report.made_from.get("date", "")
+    version = report.made_from["version"] + (f" of {date}" if date else "")
+    return f"<p>Version {escape(version)}: {escape(options)}{learned}.</p>"
 
 
 def _flash(report: "Report") -> int:

@@ -4,9 +4,12 @@ measured."""
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mgbuild.errors import UserError
 from mgbuild.plan import dataset
 from mgbuild.plan.options import MODEL, OPTIONS, RUN, Settings
 from mgbuild.plan.shape import Shape
@@ -15,6 +18,14 @@ from mgbuild.plan.shape import Shape
 IN_FIRMWARE = tuple(
     option for option in OPTIONS if option.group in (MODEL, RUN) or option.name in ("kernels", "cores", "baud")
 )
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which sources: what git calls them, and the day of their last commit (UTC), or "" where that is not known."""
+
+    name: str
+    date: str = ""
 
 
 def sizes(settings: Settings) -> dict[str, int]:
@@ -28,10 +39,10 @@ def model(sizes: Mapping[str, int], image: Path) -> tuple[Shape, int]:
     return Shape(vocab_size=header.num_chars + 1, **sizes), header.num_docs
 
 
-def made_from(settings: Settings, version: str) -> dict[str, Any]:
+def made_from(settings: Settings, version: Version) -> dict[str, Any]:
     """What a firmware is made from, as JSON has it.
 
-    version: of its sources; options: their values; changed: the defaults of those that have another value.
+    version, date: of its sources; options: their values; changed: the defaults of those that have another value.
     """
     values = {option.name: getattr(settings, option.name) for option in IN_FIRMWARE}
     # The default text need not be there.
@@ -41,7 +52,8 @@ def made_from(settings: Settings, version: str) -> dict[str, Any]:
     }
     changed = {name: defaults[name] for name in values if _comparable(values[name]) != _comparable(defaults[name])}
     return {
-        "version": version,
+        "version": version.name,
+        "date": version.date,
         "options": {name: _as_json(value) for name, value in values.items()},
         "changed": {name: _as_json(value) for name, value in changed.items()},
     }
@@ -68,20 +80,34 @@ def run_config(settings: Settings) -> str:
     return _header({"CONSOLE_BAUD": settings.baud})
 
 
-def version(folder: Path) -> str:
-    """What git calls the sources in a folder (`git describe`), or "unknown" without git or outside a repository."""
-    words = ["git", "describe", "--always", "--dirty", "--tags"]
+def version(folder: Path) -> Version:
+    """Version of the sources in a folder: `git describe`, or "unknown" without git or outside a repository.
+
+    SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch) in the environment is its date instead
+    of the commit's, never the clock: the same sources give the same bytes. Raises UserError when that is no time.
+    """
+    name = _git(folder, "describe", "--always", "--dirty", "--tags") or "unknown"
+    seconds = os.environ.get("SOURCE_DATE_EPOCH") or _git(folder, "log", "-1", "--format=%ct")
     try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        return Version(name, datetime.fromtimestamp(int(seconds), UTC).date().isoformat() if seconds else "")
+    except (ValueError, OverflowError, OSError):
+        raise UserError(f"SOURCE_DATE_EPOCH={seconds} must be seconds since 1970; unset it, or correct it") from None
+
+
+def _git(folder: Path, *words: str) -> str:
+    """What git says of the repository whose top folder this is; "" where there is none, or no git."""
+    if not (folder / ".git").exists():  # a copy inside another repository is not that repository
+        return ""
+    try:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
     except OSError:
-        return "unknown"
-    top = (folder / ".git").exists()  # a copy inside another repository is not that repository
-    return done.stdout.strip() if done.returncode == 0 and top else "unknown"
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def version_header(name: str) -> str:
+def version_header(version: Version) -> str:
     """Text of version.h."""
-    return _header({"VERSION": f'"{name}"'})
+    return _header({"VERSION": f'"{version.name}"'})
 
 
 def _header(macros: Mapping[str, object]) -> str:
