@@ -117,3 +117,14 @@ def test_the_tables_fit_80_columns() -> None:
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     assert any("matmul_nt_add_sparse" in line and "1.734" in line for line in lines), "nothing is cropped"
+
+
+def test_listening_to_the_console_costs_less_than_a_thousandth_of_a_step(programs: Programs) -> None:
+    def count(console: str) -> tuple[int, int]:
+        firmware = programs.sim(steps=100, samples=1, log_every=1000, console=console)
+        counts = profile.run(programs.profile_plugin(), *firmware)
+        asked = profile.total(counts.instructions, ("console",), lambda owner: owner.phase)["console"]
+        return asked, profile.total(counts.instructions, profile.TRAINING, lambda _: "").total()
+
+    (listening, step), (deaf, _) = count("yes"), count("no")
+    assert 0 < listening - deaf < step / 1000
