@@ -200,11 +200,11 @@ def test_training_stops_for_a_command_and_goes_on_to_the_same_weights(
 
         up_to(b"step    1 ")
         console.write(b"info\r")
-        reached = int(up_to(b"training: step ").split()[2])
+        reached = int(up_to(b"training: seed 42, step ").split()[4])
         assert 1 <= reached < 1000
         up_to(b"ok")
         console.write(b"train\r")
         assert up_to(b"step 1000 ").endswith(b"loss 2.6497\r\n")
         up_to(b"ok")
         console.write(b"info\r")
-        assert up_to(b"training: ").rstrip() == b"training: step 1000 of 1000, weights crc32 e5240774"
+        assert up_to(b"training: ").rstrip() == b"training: seed 42, step 1000 of 1000, weights crc32 e5240774"

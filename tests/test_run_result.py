@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, Programs
@@ -74,6 +75,21 @@ def test_a_run_that_fails_leaves_no_result(
     with pytest.raises(UserError, match=message):
         run_result.run(command, output, configure.made_from(settings, VERSION))
     assert not output.exists()
+
+
+def test_a_command_that_failed_fails_the_build_but_not_the_run_before_it(
+    settings: options.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where nobody has seen it: a slip of the finger at a terminal is no failure."""
+    output = tmp_path / "result.json"
+    words = echo(CONSOLE + "> error: no command is called hlep; help lists them\n> ", status=1)
+    with pytest.raises(UserError, match="^a command was answered with an error$"):
+        run_result.run(words, output, configure.made_from(settings, VERSION), typed=True)
+    assert json.loads(output.read_text())["weights_crc32"] == "e5240774"
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    assert run_result.run(words, output, configure.made_from(settings, VERSION), typed=True) == "e5240774"
+    with pytest.raises(UserError, match="ended with status 1"):
+        run_result.run(words, output, configure.made_from(settings, VERSION))
 
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:

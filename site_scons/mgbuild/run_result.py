@@ -17,6 +17,7 @@ STEP = re.compile(r"^step +(\d+) / +\d+ \| loss (\S+)$", re.MULTILINE)
 NAME = re.compile(r"^sample +\d+: (.*)$", re.MULTILINE)
 CHECKSUM = re.compile(r"^weights crc32: ([0-9a-f]{8})$", re.MULTILINE)
 COUNT = re.compile(r"^(num docs|vocab size|num params): (\d+)$", re.MULTILINE)
+COMMAND_FAILED = 1  # status of a program that has answered a command with an error
 REMARK = re.compile(r"^# (.*)$", re.MULTILINE)
 
 
@@ -25,15 +26,19 @@ def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed:
 
     made_from: configure.with_text(), of the program. typed: it takes commands from our standard input after its run,
     whose output alone is data.
-    Raises UserError when the program fails or the console cannot be written; then there is no `output`.
+    Raises UserError when the program fails or the console cannot be written; then there is no `output`. Also, with
+    `output`, when a command failed that nobody typed at a terminal.
     """
     output.unlink(missing_ok=True)
     status, console = follow(words, typed)
     result = parse(_first_run(console) if typed else console)
-    if status != 0 or not result["weights_crc32"]:
+    refused = typed and status == COMMAND_FAILED and bool(result["weights_crc32"])
+    if (status != 0 and not refused) or not result["weights_crc32"]:
         raise UserError(f"{words[0]} ended with status {status}" if status else f"{words[0]} printed no checksum")
     document = {**made_from, **result}
     build_folder.write(output, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    if refused and not sys.stdin.isatty():  # who types has seen it
+        raise UserError("a command was answered with an error")
     return result["weights_crc32"]
 
 

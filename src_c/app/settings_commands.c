@@ -138,9 +138,11 @@ static enum command_state set_one(struct settings *wanted, char *word, const cha
 }
 
 // Whether the settings make another model or another run of it.
-static bool needs_new_start(const struct settings *wanted) {
+static bool needs_new_start(struct settings *wanted) {
     for (uint32_t i = 0; i < LISTED; ++i) {
-        if (!list[i].at_once && *(const uint32_t *)value_of(&settings, i) != *(const uint32_t *)((const char *)wanted + list[i].offset)) {
+        const uint32_t *now = value_of(&settings, i);
+        const uint32_t *then = value_of(wanted, i);
+        if (!list[i].at_once && *now != *then) {
             return true;
         }
     }
@@ -169,9 +171,7 @@ enum command_state set(char *arguments) {
         return COMMAND_FAILED;
     }
     const bool new_start = needs_new_start(&wanted) || seed != NULL;
-    for (uint32_t i = 0; i < LISTED; ++i) {
-        *(uint32_t *)value_of(&settings, i) = *(const uint32_t *)value_of(&wanted, i);
-    }
+    settings = wanted;
     if (seed != NULL) {
         set_seed(seed, true);
     }
@@ -228,6 +228,7 @@ enum command_state info(char *arguments) {
     const struct model_shape *shape = &program.request.shape;
     print_text("microgpt-lx6 " VERSION "\n");
     board_print_info();
+    print_text("cores: 1\n");
     print_labelled("text: ", program.dataset.documents);
     print_labelled(" documents, ", program.dataset.vocab_size - 1);
     print_text(" characters\n");
@@ -241,7 +242,13 @@ enum command_state info(char *arguments) {
     print_labelled(" block_size=", shape->block_size);
     print_labelled(", ", shape_parameters(shape));
     print_text(" parameters\n");
-    print_labelled("training: step ", program.learner.step);
+    print_text("training: ");
+    if (!program.is_outdated) { // or the seed is that of the next start
+        print_text("seed ");
+        print_seed();
+        print_text(", ");
+    }
+    print_labelled("step ", program.learner.step);
     print_labelled(" of ", program.learner.steps);
     print_text(", weights crc32 ");
     print_hex(learner_checksum(&program.learner));

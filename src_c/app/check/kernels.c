@@ -74,7 +74,7 @@ static void keep_result(struct round *round) {
     (copy(round->before, round->arena), name(__VA_ARGS__), keep_result(round), twin_##name(__VA_ARGS__),                 \
      same_bits(round->result, round->arena))
 
-static bool same_product(struct round *round, enum kernel kernel) {
+static bool same_product(struct round *round, uint32_t kernel) {
     const bool transposed = kernel == KERNEL_matmul_tn || kernel == KERNEL_matmul_tn_sparse;
     const bool by_rows = kernel == KERNEL_matmul_nt || kernel == KERNEL_matmul_nt_add || kernel == KERNEL_matmul_nt_add_sparse;
     const uint32_t rows = from_one_to(round, 9);
@@ -107,7 +107,7 @@ static bool same_product(struct round *round, enum kernel kernel) {
     }
 }
 
-static bool same_causal(struct round *round, enum kernel kernel) {
+static bool same_causal(struct round *round, uint32_t kernel) {
     const uint32_t last = from_one_to(round, 12);
     const uint32_t first = from_one_to(round, last) - 1;
     const uint32_t width = from_one_to(round, 9);
@@ -134,7 +134,7 @@ static bool same_causal(struct round *round, enum kernel kernel) {
     }
 }
 
-static bool same_rmsnorm(struct round *round, enum kernel kernel) {
+static bool same_rmsnorm(struct round *round, uint32_t kernel) {
     const uint32_t rows = from_one_to(round, 6);
     const struct rmsnorm_sizes sizes = {.width = from_one_to(round, 24), .mean = 0.0625f};
     float *y = array(round, rows * sizes.width, 0);
@@ -169,7 +169,7 @@ static bool same_adam(struct round *round) {
     return SAME(adam_update, weights, first, second, gradient, length, &step);
 }
 
-static bool same_row(struct round *round, enum kernel kernel) {
+static bool same_row(struct round *round, uint32_t kernel) {
     const uint32_t length = from_one_to(round, 40);
     float *y = array(round, length, 1);
     const float *a = array(round, length, 1);
@@ -189,7 +189,7 @@ static bool same_row(struct round *round, enum kernel kernel) {
     }
 }
 
-static bool same(struct round *round, enum kernel kernel) {
+static bool same(struct round *round, uint32_t kernel) {
     if (kernel <= KERNEL_matmul_tn_sparse) {
         return same_product(round, kernel);
     }
@@ -216,7 +216,7 @@ enum verdict check_kernel(uint32_t kernel) {
     }
     for (uint32_t i = 0; i < ROUNDS; ++i) {
         round.taken = 0;
-        if (!same(&round, (enum kernel)kernel)) {
+        if (!same(&round, kernel)) {
             return VERDICT_WRONG;
         }
     }

@@ -44,7 +44,7 @@ int32_t board_console_read(void) {
     return bytes[next++];
 }
 
-void board_print_info(void) { print_text("a program of this machine, one core\n"); }
+void board_print_info(void) { print_text("a program of this machine\n"); }
 
 void board_reset(void) { exit(EXIT_SUCCESS); }
 
