@@ -139,6 +139,10 @@ class Chip:
         address = ctypes.cast(self._library[function], ctypes.c_void_p)
         return self._library.recorder_run(address, argument).decode()
 
+    def begin_sending(self, text: bytes) -> None:
+        """Fill the FIFO of UART0, as who ran before may leave it."""
+        self._transmit.extend(text)
+
     def attach(self) -> None:
         """Let this chip answer what functions of the library ask from now on."""
         self._library.recorder_attach(*self._callbacks)

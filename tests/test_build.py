@@ -305,7 +305,7 @@ def test_two_programs_at_once_say_what_each_says_alone(tmp_path, scons, programs
     ("words", "message"),
     [
         (["hots"], "unknown target hots; did you mean host?"),
-        (["sim", "sede=3"], "unknown option sede= ; did you mean seed?"),
+        (["sim", "stesp=3"], "unknown option stesp= ; did you mean steps?"),
         (["host", "toolchain=gcc"], "toolchain=gcc is not one of the choices; valid: auto, esp-idf, llvm"),
         (["host", "n_head=3"], "n_embd=16 is not divisible by n_head=3"),
         (["host", "steps=0"], "steps=0 must be a whole number from 1 to 10000000"),

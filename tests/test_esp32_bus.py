@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bus_recorder import BANKS, MEMORY_BYTES, MEMORY_START, Chip, Event, Expected, Write, build, memory
+from bus_recorder import BANKS, MEMORY_BYTES, MEMORY_START, Call, Chip, Event, Expected, Write, build, memory
 from conftest import Programs, with_settings
 from mgbuild.plan import configure, options
 from mgbuild.plan.sources import sources
@@ -462,6 +462,18 @@ def test_the_board_starts_in_this_order(number: int, chip: MakeChip) -> None:
     )
 
 
+def test_what_the_rom_prints_is_sent_before_the_clock_changes(chip: MakeChip) -> None:
+    """rtc_clk_init.c and bootloader_clock_init.c: esp_rom_output_tx_wait_idle() comes first."""
+    double = chip({STORE5: STORED[40]})
+    until_sent: list[Event] = []
+    double.begin_sending(b"entry 0x40080000\r\n")
+    double.watch.append((b"entry 0x40080000\r\n", lambda: until_sent.extend(double.events)))
+    double.run("board_start")
+    assert until_sent, "the watchdogs are stopped meanwhile"
+    assert not [event for event in until_sent if isinstance(event, Call)]
+    assert any(event.name == "ets_update_cpu_frequency" for event in double.events if isinstance(event, Call))
+
+
 PANICKED, HUNG = 0x50414E43, 0x48554E47
 
 
@@ -524,9 +536,10 @@ NOISE_REGISTERS = (
 )
 
 
-def test_noise_is_switched_on_read_and_put_back(board: ctypes.CDLL, chip: MakeChip) -> None:
-    """bootloader_random_esp32.c, line by line."""
-    before = dict.fromkeys(NOISE_REGISTERS, BEFORE)
+@pytest.mark.parametrize("held", [BEFORE, BEFORE ^ 0xFFFFFFFF], ids=hex)
+def test_noise_is_switched_on_read_and_put_back(held: int, board: ctypes.CDLL, chip: MakeChip) -> None:
+    """bootloader_random_esp32.c, line by line; each bit is found set and clear."""
+    before = dict.fromkeys(NOISE_REGISTERS, held)
     double, expected = chip(before), Expected(before)
     double.attach()
     words = iter(range(1, 65))

@@ -1,11 +1,13 @@
 """Compilers that are broken, or made for another machine: a sentence that names them."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run_scons
+from conftest import ROOT, Link, run_scons
+from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.plan import toolchain
 
@@ -48,6 +50,28 @@ def test_a_compiler_that_does_not_work_is_said(
     with pytest.raises(UserError, match=message) as caught:
         find()
     assert str(caught.value).startswith(path)
+
+
+@pytest.mark.parametrize("name", ["muluh", "mulsh"])
+def test_a_program_that_the_emulated_core_cannot_run_is_refused(link: Link, name: str) -> None:
+    emulator.check_instructions(link(f="entry a1, 32; mull a2, a3, a4; retw"))
+    code = {"muluh": "0x40, 0x23, 0xa2", "mulsh": "0x40, 0x23, 0xb2"}[name]
+    with pytest.raises(UserError, match=f"emulated core: other has {name} at 0x"):
+        emulator.check_instructions(link(f="entry a1, 32; retw", other=f"entry a1, 32; .byte {code}; retw"))
+
+
+def test_the_build_refuses_it_too(tmp_path: Path) -> None:
+    """The instruction is given as bytes, for LLVM is told that the core has none."""
+    work = tmp_path / "work"
+    shutil.copytree(ROOT, work, ignore=shutil.ignore_patterns(".*", "build", "tests"))
+    source = work / "src_c/kernels/xtensa/elementwise.S"
+    begin = "FUNCTION(relu)\n    entry   a1, 32\n"
+    assert begin in source.read_text()
+    source.write_text(source.read_text().replace(begin, f"{begin}    .byte   0x40, 0x23, 0xA2\n"))
+    result = run_scons("build/sim/firmware.elf", cwd=work)
+    assert result.returncode != 0
+    assert "relu has muluh at 0x" in result.stderr
+    assert run_scons("build/esp32/candidate/firmware-draft.elf", cwd=work).returncode == 0, "the chip has it"
 
 
 @pytest.mark.parametrize(("answer", "version"), [("12.2.0", "12.2.0"), ("15", "15"), ("cc (Some 7) 9.3.0", "9.3.0")])

@@ -11,6 +11,8 @@ from SCons.Script import Action, Builder
 from SCons.Script.SConscript import SConsEnvironment
 from SCons.Tool import SourceFileScanner
 
+EMULATED_SCRIPT = "linker/sim.ld"
+
 
 def _builder(command: str, message: str, *further: Callable) -> Callable:
     action = [Action(command, message), *(Action(step, None) for step in further)]
@@ -30,10 +32,15 @@ def _finishing(*steps: Callable) -> Callable:
     return execute
 
 
-def _check_loops(target: list, source: list, env: SConsEnvironment) -> None:
-    from mgbuild.firmware import loops  # here, so that building for the host takes no package but SCons
+def _check_code(target: list, source: list, env: SConsEnvironment) -> None:
+    # here, so that building for the host takes no package but SCons
+    from mgbuild.emulated import emulator
+    from mgbuild.firmware import loops
 
-    loops.check(Path(str(target[0])))
+    elf = Path(str(target[0]))
+    loops.check(elf)
+    if env["LINKER_SCRIPT"] == EMULATED_SCRIPT:
+        emulator.check_instructions(elf)
 
 
 _COMPILE = _builder("$XTENSA_COMPILE $EMBEDDED_FLAGS $_CPPINCFLAGS -c -o $TARGET $SOURCE", "compile $SOURCE")
@@ -57,7 +64,7 @@ _ASSEMBLE = {
 _LINK = Builder(
     action=[
         Action("$XTENSA_LINK -T $LINKER_SCRIPT $LINK_FLAGS -o $TARGET $SOURCES $XTENSA_LIBRARIES", "link $TARGET"),
-        Action(reporting(_check_loops), None),
+        Action(reporting(_check_code), None),
     ]
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mgbuild.errors import UserError
 
 PROGRAM = "qemu-system-xtensa"
+NOT_EMULATED = ("muluh", "mulsh")  # instructions that the chip has and the core de233_fpu has not
 DATASET_SYMBOLS = ("dataset_start", "dataset_end")  # linker/sim.ld: where the data set is, up to the end of memory
 
 
@@ -33,6 +34,20 @@ def find_esp32() -> str | None:
         if any(line.startswith("esp32 ") for line in machines.stdout.splitlines()):
             return program
     return None
+
+
+def check_instructions(elf: Path) -> None:
+    """Raises UserError, naming function and address, when a program has an instruction that the core does not know."""
+    from mgbuild.firmware.machine_code import MachineCode  # here, for the same reason as in command()
+
+    code = MachineCode(elf)
+    for function in code.functions.values():
+        for op in code.reachable(function):
+            if op.name in NOT_EMULATED:
+                raise UserError(
+                    f"{elf} cannot run on the emulated core: {function.name} has {op.name} at {op.address:#010x}; "
+                    "GCC makes it of divisions by constants and products of 64 bits; find another way, as print.c does"
+                )
 
 
 def command(program: str, firmware: Path, dataset: Path | None = None) -> list[str]:

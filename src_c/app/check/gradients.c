@@ -38,13 +38,15 @@ static uint32_t tensor_size(uint32_t tensor, uint32_t *first) {
     const struct model_shape *shape = &learner->model.shape;
     const uint32_t square = shape->n_embd * shape->n_embd;
     uint32_t size = 0;
+    uint32_t of_layer = 0; // those of the same layer that came before
     *first = 0;
     for (uint32_t i = 0; i <= tensor; ++i) {
         *first += size;
         if (i < EMBEDDINGS) {
             size = (i == 1 ? shape->block_size : shape->vocab_size) * shape->n_embd;
         } else {
-            size = (i - EMBEDDINGS) % OF_A_LAYER < 4 ? square : 4 * square;
+            size = of_layer < 4 ? square : 4 * square;
+            of_layer = of_layer + 1 < OF_A_LAYER ? of_layer + 1 : 0;
         }
     }
     return size;

@@ -33,7 +33,10 @@ struct round {
     struct xoshiro random;
 };
 
-static uint32_t from_one_to(struct round *round, uint32_t most) { return 1 + (xoshiro_bits(&round->random) >> 16) % most; }
+// most < 65536
+static uint32_t from_one_to(struct round *round, uint32_t most) {
+    return 1 + ((xoshiro_bits(&round->random) >> 16) * most >> 16);
+}
 
 static float number(struct round *round) { return 2.0f * xoshiro_uniform(&round->random) - 1.0f; }
 
