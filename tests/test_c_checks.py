@@ -61,7 +61,8 @@ def clang() -> str:
 @pytest.fixture(scope="module")
 def generated(programs: Programs) -> str:
     """The flag for the headers of a build with default options."""
-    return f"-I{programs.product('generated').parent}"
+    headers = [programs.product(f"generated/{name}.h") for name in ("run_config", "version")]
+    return f"-I{headers[0].parent.parent}"
 
 
 def run(words: Sequence[str | Path], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -255,6 +255,7 @@ def test_a_run_uses_what_the_bound_says_to_the_word(
     assert outer + chain.bytes <= stack.bound(elf, stack.ROOT, stack.INDIRECT).bytes
     # Of the chain that is bounded, and that every such run takes, nothing is written below the last function's frame,
     # for its registers are never spilled; nor in that frame, if it is nothing but the place where a caller's would be.
+    # Another chain, as long but with one call more, may write there.
     last = chain.chain[-1]
     unwritten = SAVED + (last[1] if last in (("fmaf", SAVED), ("shape_parameters", 2 * SAVED)) else 0)
-    assert used == outer + chain.bytes - unwritten, chain
+    assert outer + chain.bytes - unwritten <= used <= outer + chain.bytes, chain
