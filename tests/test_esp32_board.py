@@ -323,7 +323,7 @@ def test_a_key_stops_training_with_the_line_that_it_begins(typed: Callable[..., 
 
 def test_reset_starts_the_chip_anew(typed: Callable[..., str]) -> None:
     said = typed(("more names", "set steps=7\r"), ("ok\n> ", "reset\r"), ("more names", ""), steps=20, samples=2)
-    assert reports(said) == ["power-on or EN", "software"]
+    assert reports(said) == ["power-on or EN", "asked for"]
     runs = re.findall(r"^weights crc32: (\w+)$", said, re.MULTILINE)
     assert len(runs) == 2
     assert runs[0] == runs[1]

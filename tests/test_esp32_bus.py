@@ -474,7 +474,7 @@ def test_what_the_rom_prints_is_sent_before_the_clock_changes(chip: MakeChip) ->
     assert any(event.name == "ets_update_cpu_frequency" for event in double.events if isinstance(event, Call))
 
 
-PANICKED, HUNG = 0x50414E43, 0x48554E47
+PANICKED, HUNG, ASKED = 0x50414E43, 0x48554E47, 0x41534B44
 
 
 @pytest.mark.parametrize(
@@ -484,10 +484,12 @@ PANICKED, HUNG = 0x50414E43, 0x48554E47
         (0x03, 0, "software"),
         (0x03, PANICKED, "after a panic"),
         (0x03, HUNG, "watchdog: the program hung"),
+        (0x03, ASKED, "asked for"),
         (0x0C, 0, "software"),
         (0x07, 0, "watchdog"),
         (0x07, PANICKED, "after a panic"),  # and the ROM's watchdog found the start too slow: errata RES-3.8
         (0x07, HUNG, "watchdog: the program hung"),
+        (0x07, ASKED, "asked for"),
         (0x08, 0, "watchdog"),
         (0x0B, 0, "watchdog"),
         (0x09, 0, "RTC watchdog"),
@@ -515,13 +517,24 @@ def test_a_panic_puts_the_clock_back_before_the_reset(event: int, mark: int, chi
     double, expected = chip(before), Expected(before)
     assert double.run("board_panicked", event) == "reset"
     feed(expected)
-    expected.write(STORE0, mark)
     expected.call("ets_delay_us", 3_000_000)
+    expected.write(STORE0, mark)
     stop(expected)
     pll_off(expected)
     expected.call("software_reset")
     assert without_console(double.events) == expected.events
     assert double.sent == b"\r\nRebooting...\r\n", "all of it, before the clock changes"
+
+
+def test_a_reset_that_is_asked_for_puts_the_clock_back_too(chip: MakeChip) -> None:
+    before = dict.fromkeys(CLOCK_REGISTERS, BEFORE)
+    double, expected = chip(before), Expected(before)
+    assert double.run("board_reset") == "reset"
+    expected.write(STORE0, ASKED)
+    stop(expected)
+    pll_off(expected)
+    expected.call("software_reset")
+    assert double.events == expected.events
 
 
 # ---- Random numbers -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 #include "app/program.h"
 #include "text/print.h"
 
-#define MOST_BYTES (1u << 20) // of a bank; a PC's has gigabytes
+#define MOST_BYTES (1u << 18) // of a bank: more than any of the chip's; a PC's has gigabytes
 
 struct bank free_memory(uint32_t bank) {
     struct bank memory = program.banks.bank[bank];

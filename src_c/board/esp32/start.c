@@ -14,7 +14,7 @@
 
 // Left before a software reset, in a register that it keeps. So does a reset by the ROM's watchdog, should that find the start
 // too slow.
-enum { PANICKED = 0x50414E43, HUNG = 0x48554E47 };
+enum { PANICKED = 0x50414E43, HUNG = 0x48554E47, ASKED = 0x41534B44 };
 
 enum { PANIC_DELAY_US = 3000000 };
 
@@ -51,6 +51,9 @@ static const char *reset_reason(uint32_t cause, uint32_t stored) {
     }
     if (stored == HUNG) {
         return "watchdog: the program hung";
+    }
+    if (stored == ASKED) {
+        return "asked for";
     }
     switch (cause) {
     case 0x01:
@@ -126,7 +129,9 @@ _Noreturn void board_exit(int status) {
     core_halt();
 }
 
-_Noreturn void board_reset(void) {
+// mark: what the next start says of it.
+_Noreturn static void restart(uint32_t mark) {
+    write_register(RTC_CNTL_STORE0, mark);
     console_drain();
     watchdogs_stop();
     clock_stop();
@@ -135,10 +140,11 @@ _Noreturn void board_reset(void) {
     }
 }
 
+_Noreturn void board_reset(void) { restart(ASKED); }
+
 _Noreturn void board_panicked(uint32_t event) {
     watchdog_feed(); // for the time that this takes
     print_text("\nRebooting...\n");
-    write_register(RTC_CNTL_STORE0, event == PANIC_WATCHDOG ? HUNG : PANICKED);
     clock_wait_us(PANIC_DELAY_US);
-    board_reset();
+    restart(event == PANIC_WATCHDOG ? HUNG : PANICKED);
 }
