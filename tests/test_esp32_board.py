@@ -3,6 +3,7 @@
 No emulator shows the crystal, the PLL, UART rates, or the watchdogs of the ROM; README says what that leaves open.
 """
 
+import codecs
 import os
 import re
 import subprocess
@@ -260,6 +261,7 @@ def typed(programs: Programs, esp32_emulator: str, tmp_path: Path) -> Callable[.
         flash = tmp_path / "factory.bin"
         flash.write_bytes((programs.esp32(**options) / "factory.bin").read_bytes())
         words = emulator.command_esp32(esp32_emulator, flash, "stdio")
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # a character may come in two parts
         said, at = "", 0
         with subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
@@ -272,7 +274,7 @@ def typed(programs: Programs, esp32_emulator: str, tmp_path: Path) -> Callable[.
                     while awaited not in said[at:]:
                         part = os.read(machine.stdout.fileno(), 65536)
                         assert part, f"no {awaited!r} in {said[at:]!r}"
-                        said += part.decode("utf-8", "replace").replace("\r", "")
+                        said += decode(part).replace("\r", "")
                     at = said.index(awaited, at) + len(awaited)
                     machine.stdin.write(keys.encode())
             finally:
