@@ -15,7 +15,8 @@ from console import Answer, answers, session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mgbuild.emulated import emulator
-from mgbuild.plan import toolchain
+from mgbuild.errors import UserError
+from mgbuild.plan import options, toolchain
 from microgpt import Learner, Text
 
 from python_ref import numpy_gpt
@@ -188,6 +189,15 @@ def test_settings_that_make_no_sense_change_nothing(ask: Ask, words: str, error:
     before, refused, after = ask("set", f"set {words}", "set")
     assert refused.error == error
     assert after == before
+
+
+@pytest.mark.parametrize("name", "n_embd n_head n_layer block_size steps samples log_every lr temperature".split())
+def test_the_console_s_limits_are_the_build_s(ask: Ask, name: str) -> None:
+    for value in ("0", "10000001"):
+        with pytest.raises(UserError) as refused:
+            options.parse({name: value})
+        sentence = re.search(r"must be a (whole )?number from \S+ to \d+", str(refused.value))[0]
+        assert ask(f"set {name}={value}")[0].error.startswith(f"{name}={value} {sentence.replace('1e-09', '1e-9')};")
 
 
 def test_a_model_that_does_not_fit_is_refused_with_what_is_missing(programs: Programs) -> None:

@@ -9,7 +9,20 @@
 
 enum { TYPED_AHEAD = 256, LONGEST_LINE = 255, HISTORY = 256 };
 
-enum { NUL = 0, ALL_ONES = 255, LOST_HERE = NUL, CTRL_C = 3, BELL = 7, BACKSPACE = 8, TAB = 9, LF = 10, CR = 13, CTRL_U = 21, ESCAPE = 27, DELETE = 127 };
+enum {
+    NUL = 0,
+    LOST_HERE = NUL, // no byte of the line: it is never taken from there
+    CTRL_C = 3,
+    BELL = 7,
+    BACKSPACE = 8,
+    TAB = 9,
+    LF = 10,
+    CR = 13,
+    CTRL_U = 21,
+    ESCAPE = 27,
+    DELETE = 127,
+    ALL_ONES = 255,
+};
 
 // Why a line is refused.
 enum fault { NO_FAULT, TOO_LONG, IS_NOT_UTF8, LOST_BYTES };
