@@ -2,8 +2,13 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from conftest import ROOT, Programs, with_settings
+from mgbuild.plan import toolchain
+from mgbuild.plan.sources import HOST_KERNELS, sources
 
 TIMEOUT = 300  # seconds, for the slowest of it on a machine that is busy with other tests
 
@@ -50,3 +55,19 @@ def session(program: Path, *commands: str) -> list[Answer]:
     assert len(found) == len(commands)
     assert done.returncode == (0 if all(answer.ok for answer in found) else 1)
     return found
+
+
+def altered(programs: Programs, folder: Path, changed: Mapping[str, str], *flags: str, **chosen: object) -> Path:
+    """The program for this machine with other texts of some files of src_c, made in a folder, with these options."""
+    paths = [ROOT / path for path in sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host")]
+    for name, text in changed.items():
+        other = folder / Path(name).name
+        other.write_text(text)
+        paths[paths.index(ROOT / "src_c" / name)] = other
+    generated = programs.product("generated/version.h").parent.parent
+    embedded = [f'-DSETTINGS_FILE="{programs.settings()}"', f'-DDATASET_FILE="{programs.dataset()}"']
+    words = [*toolchain.find_host().compile, "-O1", f"-I{ROOT / 'src_c'}", f"-I{generated}", *embedded, *flags]
+    program = folder / "program"
+    subprocess.run([*words, "-o", program, *paths, "-lm"], check=True)
+    program.write_bytes(with_settings(program.read_bytes(), **chosen))
+    return program

@@ -2,17 +2,14 @@
 
 import re
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Programs, with_settings
-from console import Answer, answers, session
+from conftest import ROOT, Programs
+from console import Answer, altered, answers, session
 from kernels import KERNELS
 from mgbuild.emulated import emulator
 from mgbuild.firmware.elf import opened
-from mgbuild.plan import toolchain
-from mgbuild.plan.sources import HOST_KERNELS, sources
 
 RETURN = bytes.fromhex("1df0")  # retw.n
 ENTRY_BYTES = 3
@@ -104,11 +101,6 @@ def test_golden_draws_that_differ_are_named(programs: Programs, tmp_path: Path) 
 
 # Memory for the program on this machine. The second bank shows the same pages twice: a wire of its address is missing.
 FAULTY_MEMORY = """
-#define _GNU_SOURCE
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include "board/board.h"
 uint32_t board_memory(uint32_t bank, void **start) {
     static uint32_t memory[100000];
     const uint32_t half = 65536;
@@ -129,16 +121,8 @@ uint32_t board_memory(uint32_t bank, void **start) {
 def test_a_bank_whose_address_has_a_fault_is_named(programs: Programs, tmp_path: Path) -> None:
     board = (ROOT / "src_c/board/host/board.c").read_text()
     assert "uint32_t board_memory(" in board
-    (tmp_path / "board.c").write_text(board.replace("board_memory(", "usual_memory("))
-    (tmp_path / "memory.c").write_text(FAULTY_MEMORY)
-    parts = sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host/dataset.S")
-    generated = programs.product("generated/version.h").parent.parent
-    embedded = [f'-DSETTINGS_FILE="{programs.settings()}"', f'-DDATASET_FILE="{programs.dataset()}"']
-    words = [*toolchain.find_host().compile, "-O1", "-Wno-error", f"-I{ROOT / 'src_c'}", f"-I{generated}", *embedded]
-    paths = [*(ROOT / part for part in parts), tmp_path / "board.c", tmp_path / "memory.c"]
-    program = tmp_path / "program"
-    subprocess.run([*words, "-o", program, *paths, "-lm"], check=True, stderr=subprocess.DEVNULL)
-    program.write_bytes(with_settings(program.read_bytes(), **SMALL))
+    faulty = board.replace("board_memory(", "usual_memory(") + FAULTY_MEMORY
+    program = altered(programs, tmp_path, {"board/host/board.c": faulty}, "-D_GNU_SOURCE", **SMALL)
     (found,) = session(program, "check")
     assert wrong(found) == ["memory bank 2"]
     assert "right: memory bank 1" in found.lines

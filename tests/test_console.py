@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Programs, with_settings
+from conftest import ROOT, Programs
+from console import altered
 from hypothesis import given
 from hypothesis import strategies as st
-from mgbuild.plan import toolchain
-from mgbuild.plan.sources import HOST_KERNELS, sources
 
 STUB = """
 #include "board/board.h"
@@ -86,20 +85,9 @@ def run_with(programs: Programs, tmp_path: Path) -> Build:
     """Function that runs the program with another learner_step(), whose body is C code."""
 
     def run(code: str, typed: str = "", **chosen: object) -> subprocess.CompletedProcess[str]:
-        step = f'#include "core/learner.h"\nfloat learner_step(struct learner *learner) {{\n{code}\n}}\n'
-        (tmp_path / "step.c").write_text(step)
-        embedded = [f'-DSETTINGS_FILE="{programs.settings()}"', f'-DDATASET_FILE="{programs.dataset()}"']
-        generated = f"-I{programs.product('generated/version.h').parent.parent}"
-        learner = [path for path in sources("core") if path.name != "learner.c"]
-        parts = sources("app", "app/check", "text", "math", *HOST_KERNELS, "board/host")
-        host = toolchain.find_host()
-        words = [*host.compile, "-O1", f"-I{ROOT / 'src_c'}", generated]
-        own = [*words, "-Dlearner_step=own_step", "-c", "-o", "learner.o", ROOT / "src_c/core/learner.c"]
-        subprocess.run(own, cwd=tmp_path, check=True)
-        paths = [*(ROOT / path for path in (*learner, *parts)), "step.c", "learner.o", "-lm"]
-        subprocess.run([*words, *embedded, "-o", "program", *paths], cwd=tmp_path, check=True)
-        program = tmp_path / "program"
-        program.write_bytes(with_settings(program.read_bytes(), **chosen))
+        learner = (ROOT / "src_c/core/learner.c").read_text().replace("float learner_step(", "float own_step(")
+        learner += f"float learner_step(struct learner *learner) {{\n{code}\n}}\n"
+        program = altered(programs, tmp_path, {"core/learner.c": learner}, **chosen)
         return subprocess.run([program], input=typed, capture_output=True, text=True, timeout=60, check=False)
 
     return run

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Programs, with_settings
-from console import TIMEOUT
-from mgbuild.plan import toolchain
-from mgbuild.plan.sources import HOST_KERNELS, sources
+from conftest import ROOT, Programs
+from console import TIMEOUT, altered
 
 NOT_INTERACTIVE = "bool board_is_interactive(void) { return false; }"
 INTERACTIVE = "bool board_is_interactive(void) { return true; }"
@@ -27,16 +25,8 @@ def program(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("interactive")
     text = (ROOT / "src_c/board/host/board.c").read_text()
     assert NOT_INTERACTIVE in text
-    (folder / "board.c").write_text(text.replace(NOT_INTERACTIVE, INTERACTIVE))
-    parts = sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host/dataset.S")
-    generated = programs.product("generated/version.h").parent.parent
-    embedded = [f'-DSETTINGS_FILE="{programs.settings()}"', f'-DDATASET_FILE="{programs.dataset()}"']
-    words = [*toolchain.find_host().compile, "-O1", f"-I{ROOT / 'src_c'}", f"-I{generated}", *embedded]
-    paths = [*(ROOT / part for part in parts), folder / "board.c"]
-    subprocess.run([*words, "-o", folder / "program", *paths, "-lm"], check=True)
-    program = folder / "program"
-    program.write_bytes(with_settings(program.read_bytes(), steps=1, samples=1))
-    return program
+    interactive = {"board/host/board.c": text.replace(NOT_INTERACTIVE, INTERACTIVE)}
+    return altered(programs, folder, interactive, steps=1, samples=1)
 
 
 @pytest.fixture(scope="module")

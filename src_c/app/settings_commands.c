@@ -32,6 +32,15 @@ static const struct {
 };
 enum { LISTED = sizeof(list) / sizeof(list[0]) };
 
+// The place of a name in the list, or LISTED.
+static uint32_t find_listed(const char *name) {
+    uint32_t i = 0;
+    while (i < LISTED && !same_text(name, list[i].name)) {
+        ++i;
+    }
+    return i;
+}
+
 static void *value_of(struct settings *table, uint32_t i) { return (char *)table + list[i].offset; }
 
 static void print_setting(uint32_t i) {
@@ -121,10 +130,9 @@ static enum command_state set_one(struct settings *wanted, char *word, const cha
     }
     if (*value == '=') {
         *value++ = '\0';
-        for (uint32_t i = 0; i < LISTED; ++i) {
-            if (same_text(word, list[i].name)) {
-                return set_listed(wanted, i, value);
-            }
+        const uint32_t i = find_listed(word);
+        if (i < LISTED) {
+            return set_listed(wanted, i, value);
         }
         if (same_text(word, "seed")) {
             *seed = value;
@@ -184,7 +192,7 @@ enum command_state set(char *arguments) {
 }
 
 enum command_state temperature(char *arguments) {
-    const uint32_t i = LISTED - 1;
+    const uint32_t i = find_listed("temperature");
     if (*arguments == '\0') {
         print_setting(i);
         print_text("\n");
