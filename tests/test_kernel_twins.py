@@ -32,6 +32,14 @@ def sparse(rng: Draw, *size: int) -> np.ndarray:
     return np.where(rng.random(size) < rng.random(), np.float32(0), values(rng, *size))
 
 
+def active(rng: Draw, positions: int, stride: int) -> np.ndarray:
+    """Words of bits as relu writes them: position k of unit c is bit 31 - k % 32 of [k // 32, c]."""
+    words = np.zeros((-(-positions // 32), stride), np.uint32)
+    for k, row in enumerate(rng.random((positions, stride)) < rng.random()):
+        words[k // 32] |= row.astype(np.uint32) << np.uint32(31 - k % 32)
+    return words
+
+
 def size(rng: Draw) -> int:
     """Sizes of the model, of the tiles and around them."""
     return int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 16, 17, 27, 31, 48, 64, 67]))
@@ -47,12 +55,18 @@ def product(kernel: str, rng: Draw, rows: int, columns: int, depth: int) -> Call
     y = values(rng, rows, sy)
     if kernel.startswith("matmul_tn"):
         sx, sw = stride(rng, rows), stride(rng, columns)
-        shape = matmul_sizes(columns, 0, sy, sx, sw)
-        return Call(kernel, [y, fill(rng, depth, sx), values(rng, depth, sw), rows, depth, shape])
+        x, w, shape = values(rng, depth, sx), values(rng, depth, sw), matmul_sizes(columns, depth, sy, sx, sw)
+        if kernel == "matmul_tn":
+            return Call(kernel, [y, x, w, rows, depth, shape])
+        units = w if kernel.endswith("_w") else x
+        words = active(rng, *units.shape)
+        k = np.arange(depth)[:, None]
+        units[(words[k[:, 0] // 32] >> (31 - k % 32).astype(np.uint32)) & 1 == 0] = 0
+        return Call(kernel, [y, x, w, words, rows, shape])
     forward = kernel.startswith("matmul_nt")
     sx, sw = stride(rng, depth), stride(rng, depth if forward else columns)
     w = values(rng, columns if forward else depth, sw)
-    mask = [sparse(rng, rows, sy)] if kernel == "matmul_nn_masked" else []
+    mask = [active(rng, rows, sy)] if kernel == "matmul_nn_masked" else []
     return Call(kernel, [y, fill(rng, rows, sx), w, *mask, rows, matmul_sizes(columns, depth, sy, sx, sw)])
 
 
@@ -75,13 +89,16 @@ def adam(kernel: str, rng: Draw, n: int) -> Call:
     return Call(kernel, [values(rng, n), values(rng, n), second.astype(np.float32), g, n, step])
 
 
+def relu(kernel: str, rng: Draw, rows: int, width: int) -> Call:
+    return Call(kernel, [values(rng, rows, width), active(rng, rows, width), rows, width])
+
+
 def elementwise(kernel: str, rng: Draw, n: int) -> Call:
     x, y = values(rng, n + 2), values(rng, n + 2)
     scale, weight = np.float32(rng.uniform(0.05, 4)), np.float32(rng.uniform(0.01, 20))
     arguments = {
         "softmax": [np.clip(x, -1e4, 1e4), n, scale, weight],
         "softmax_backward": [x, y, n, scale],
-        "relu": [x, n],
         "vector_zero": [x, n],
         "vector_add": [values(rng, n + 2), x, y, n],
     }
@@ -96,7 +113,7 @@ def norm(kernel: str, rng: Draw, rows: int, width: int) -> Call:
     return Call(kernel, [x, dy, y, scale, rows, rmsnorm_sizes(width)])
 
 
-FAMILIES = {"matmul": product, "causal": triangle, "adam": adam, "rmsnorm": norm}
+FAMILIES = {"matmul": product, "causal": triangle, "adam": adam, "rmsnorm": norm, "relu": relu}
 
 
 def draw_call(kernel: str, rng: Draw, sizes: Iterable[int] = ()) -> Call:
@@ -108,13 +125,14 @@ def draw_call(kernel: str, rng: Draw, sizes: Iterable[int] = ()) -> Call:
             "matmul": [size(rng), size(rng), size(rng)],
             "causal": [int(rng.integers(1, 17)), int(rng.choice(heads))],
             "rmsnorm": [size(rng), size(rng)],
+            "relu": [size(rng), size(rng)],
         }
         sizes = random.get(family, [size(rng)])
     return FAMILIES.get(family, elementwise)(kernel, rng, *sizes)
 
 
 # Sizes at which a tile, a group, a row or a single element is the last, in every combination; and sums longer than what
-# the sparse products take at once, 64 steps.
+# the sparse products take at once, 64 steps of a row or 32 positions of a unit.
 SMALL_SIZES = {
     "matmul": [
         *itertools.product(range(1, 13), range(1, 14), (1, 2, 3, 4, 5, 9)),
@@ -122,6 +140,7 @@ SMALL_SIZES = {
     ],
     "causal": [*itertools.product(range(1, 10), range(1, 10))],
     "rmsnorm": [*itertools.product(range(1, 4), range(1, 18))],
+    "relu": [*itertools.product((1, 2, 3, 31, 32, 33, 64, 65), range(1, 10))],
 }
 SMALL_LENGTHS = [(n,) for n in range(1, 34)]
 

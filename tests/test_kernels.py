@@ -53,6 +53,20 @@ def fused(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
     return min(candidates, key=lambda x: (abs(Fraction(float(x)) - exact), int(x.view(np.uint32)) & 1))
 
 
+def active_words(nonzero: np.ndarray) -> np.ndarray:
+    """Which positions of [positions, units] are active: position k of unit c is bit 31 - k % 32 of [k // 32, c]."""
+    positions, units = nonzero.shape
+    bits = np.zeros((-(-positions // 32) * 32, units), np.uint64)
+    bits[:positions] = nonzero
+    weights = (np.uint64(1) << np.arange(31, -1, -1, dtype=np.uint64))[:, None]
+    return (bits.reshape(-1, 32, units) * weights).sum(1).astype(np.uint32)
+
+
+def every_position(positions: int) -> np.ndarray:
+    """The words of a unit that is active everywhere, as a column."""
+    return active_words(np.ones((positions, 1), bool))
+
+
 def chain(pairs: list[tuple[np.float32, np.float32]], start: np.float32 | None = None) -> np.float32:
     """The contract's sum: fused multiply-adds in this order, from `start` or the plain product of the first pair."""
     if start is None:
@@ -88,9 +102,14 @@ def test_products_equal_the_vectors(case: dict[str, Any], run: Run) -> None:
         dx = run(kernel, padded(np.zeros_like(x)), padded(dy), padded(w), rows, backward)[0]
         assert_sums_close(unpadded(dx, rows, depth), case["dx"], columns, np.abs(dy) @ np.abs(w))
 
-    gradient = matmul_sizes(depth, 0, depth + 3, columns + 3, depth + 3)
-    for kernel in ("matmul_tn", "matmul_tn_sparse"):
-        dw = run(kernel, padded(np.zeros_like(w)), padded(dy), padded(x), columns, rows, gradient)[0]
+    gradient = matmul_sizes(depth, rows, depth + 3, columns + 3, depth + 3)
+    every = every_position(rows)
+    for kernel, arguments in (
+        ("matmul_tn", (columns, rows, gradient)),
+        ("matmul_tn_sparse", (np.full((len(every), columns + 3), every), columns, gradient)),
+        ("matmul_tn_sparse_w", (np.full((len(every), depth + 3), every), columns, gradient)),
+    ):
+        dw = run(kernel, padded(np.zeros_like(w)), padded(dy), padded(x), *arguments)[0]
         assert_sums_close(unpadded(dw, columns, depth), case["dw"], rows, np.abs(dy).T @ np.abs(x))
 
 
@@ -131,16 +150,20 @@ def test_sparse_products_leave_out_zeros_and_nothing_else(run: Run) -> None:
     dense = run("matmul_nn", start, x, np.ascontiguousarray(w.T), rows, backward)[0]
     assert np.array_equal(run("matmul_nn_sparse", start, x, np.ascontiguousarray(trap.T), rows, backward)[0], dense)
 
-    gradient = matmul_sizes(columns, 0, columns, rows, columns)
+    gradient = matmul_sizes(columns, depth, columns, rows, columns)
     xt = np.ascontiguousarray(x.T)
-    dense = run("matmul_tn", start, xt, np.ascontiguousarray(w.T), rows, depth, gradient)[0]
-    sparse = run("matmul_tn_sparse", start, xt, np.ascontiguousarray(trap.T), rows, depth, gradient)[0]
-    assert np.array_equal(sparse, dense)
+    wt = np.ascontiguousarray(w.T)
+    dense = run("matmul_tn", start, xt, wt, rows, depth, gradient)[0]
+    trap = np.where(xt.any(1, keepdims=True), wt, np.inf).astype(np.float32)
+    assert np.array_equal(run("matmul_tn_sparse", start, xt, trap, active_words(xt != 0), rows, gradient)[0], dense)
+    swapped = matmul_sizes(rows, depth, rows, columns, rows)
+    dense = run("matmul_tn", start, wt, xt, columns, depth, swapped)[0]
+    assert np.array_equal(run("matmul_tn_sparse_w", start, trap, xt, active_words(xt != 0), columns, swapped)[0], dense)
 
-    active = np.where(np.random.default_rng(2).random((rows, columns)) < 0.4, np.float32(3), np.float32(0))
+    active = np.random.default_rng(2).random((rows, columns)) < 0.4
     dense = run("matmul_nn", start, x, np.ascontiguousarray(w.T), rows, backward)[0]
-    masked = run("matmul_nn_masked", start, x, np.ascontiguousarray(w.T), active, rows, backward)[0]
-    assert np.array_equal(masked, np.where(active != 0, dense, np.float32(0)))
+    masked = run("matmul_nn_masked", start, x, np.ascontiguousarray(w.T), active_words(active), rows, backward)[0]
+    assert np.array_equal(masked, np.where(active, dense, np.float32(0)))
 
 
 @pytest.mark.parametrize("case", vectors.load("attention")["cases"], ids=lambda case: str(case["q"].shape))
@@ -234,9 +257,18 @@ def test_softmax_backward_equals_the_vectors(case: dict[str, Any], run: Run) -> 
 
 def test_relu_equals_the_vectors_and_makes_no_negative_zero(run: Run) -> None:
     case = vectors.load("relu")
-    y = run("relu", case["x"], len(case["x"]))[0]
-    assert np.array_equal(y, case["y"])
+    x = case["x"].reshape(-1, 1)
+    y, words = run("relu", x, np.full_like(every_position(len(x)), 0xFFFFFFFF), len(x), 1)
+    assert np.array_equal(y.ravel(), case["y"])
     assert not np.signbit(y).any()
+    assert np.array_equal(words, active_words(y != 0))
+
+
+def test_relu_notes_what_it_lets_through(run: Run) -> None:
+    x = draw(70, 5)
+    y, words = run("relu", x, np.full((3, 5), 0x5A5A5A5A, np.uint32), 70, 5)
+    assert np.array_equal(y, np.maximum(x, 0))
+    assert np.array_equal(words, active_words(x > 0))
 
 
 def test_vectors_are_added_and_zeroed(run: Run) -> None:

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <stddef.h>
+
 #include "core/model.h"
 #include "kernels/kernels.h"
 
@@ -19,22 +21,30 @@ static void update(const struct pass *pass, const float *w, const float *g, uint
                 length, pass->step);
 }
 
-enum density { DENSE, SPARSE }; // SPARSE: mostly zeros, for it went through ReLU
+// Which side of a weight matrix ReLU stands on, so that most of that side is zero; active says what is not.
+enum relu_side { NO_RELU, RELU_BEHIND, RELU_BEFORE };
 
-// Gradient and Adam step of w[outputs][inputs] from dy[count][outputs] and x[count][inputs], a few rows at a time.
-// gradient: scratch for GRADIENT_ROWS rows of n_embd.
-static void update_matrix(const struct pass *pass, enum density dy_density, float *gradient, const float *w,
-                          const struct rows *dy, const struct rows *x) {
+// Gradient and Adam step of w[outputs][inputs] from dy[count][outputs] and x[count][inputs], rows_at_once rows at a time.
+// gradient: scratch for these.
+static void update_matrix(const struct pass *pass, enum relu_side relu_side, const uint32_t *active, float *gradient,
+                          uint32_t rows_at_once, const float *w, const struct rows *dy, const struct rows *x) {
     const uint32_t outputs = dy->width;
     const uint32_t inputs = x->width;
-    const struct matmul_sizes sizes = {.columns = inputs, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
-    const uint32_t rows_at_once = inputs == pass->model->shape.n_embd ? GRADIENT_ROWS : GRADIENT_ROWS / 4;
+    const uint32_t count = pass->count;
+    const struct matmul_sizes sizes = {
+        .columns = inputs, .depth = count, .y_stride = inputs, .x_stride = outputs, .w_stride = inputs};
     for (uint32_t first = 0; first < outputs; first += rows_at_once) {
         const uint32_t rows = outputs - first < rows_at_once ? outputs - first : rows_at_once;
-        if (dy_density == SPARSE) {
-            matmul_tn_sparse(gradient, dy->first + first, x->first, rows, pass->count, &sizes);
-        } else {
-            matmul_tn(gradient, dy->first + first, x->first, rows, pass->count, &sizes);
+        switch (relu_side) {
+        case NO_RELU:
+            matmul_tn(gradient, dy->first + first, x->first, rows, count, &sizes);
+            break;
+        case RELU_BEHIND:
+            matmul_tn_sparse(gradient, dy->first + first, x->first, active + first, rows, &sizes);
+            break;
+        case RELU_BEFORE:
+            matmul_tn_sparse_w(gradient, dy->first + first, x->first, active, rows, &sizes);
+            break;
         }
         update(pass, w, gradient, rows * inputs);
         w += rows * inputs;
@@ -71,7 +81,6 @@ static void layer_backward(const struct pass *pass, uint32_t l) {
     const uint32_t count = pass->count;
     const struct layer_weights w = layer_weights(&model->shape, &pass->weights, l);
     const struct layer_activations layer = layer_activations(model, l);
-    float *rows = model->gradient_rows;
     const struct rows *residual = &model->residual_gradient;
     const struct rows *branch = &model->branch_gradient;
     const struct rows *hidden = &model->hidden_gradient;
@@ -79,17 +88,17 @@ static void layer_backward(const struct pass *pass, uint32_t l) {
     const struct rows *qkv = &model->qkv_gradient;
     const struct products *products = &model->products;
 
-    matmul_nn_masked(hidden->first, residual->first, w.fc2, layer.hidden.first, count, &products->backward.fc2);
-    update_matrix(pass, DENSE, rows, w.fc2, residual, &layer.hidden);
+    matmul_nn_masked(hidden->first, residual->first, w.fc2, layer.active, count, &products->backward.fc2);
+    update_matrix(pass, RELU_BEFORE, layer.active, model->fc2_rows, FC2_ROWS, w.fc2, residual, &layer.hidden);
     matmul_nn_sparse(branch->first, hidden->first, w.fc1, count, &products->backward.fc1);
-    update_matrix(pass, SPARSE, rows, w.fc1, hidden, &layer.mlp_input);
+    update_matrix(pass, RELU_BEHIND, layer.active, model->few_rows, FEW_ROWS, w.fc1, hidden, &layer.mlp_input);
     rmsnorm_backward(residual->first, branch->first, layer.mlp_input.first, layer.mlp_scale, count, &products->norm);
 
     matmul_nn(mixed->first, residual->first, w.output, count, &products->backward.output);
-    update_matrix(pass, DENSE, rows, w.output, residual, &layer.mixed);
+    update_matrix(pass, NO_RELU, NULL, model->gradient_rows, GRADIENT_ROWS, w.output, residual, &layer.mixed);
     attend_backward(model, &layer, count);
     matmul_nn(branch->first, qkv->first, w.qkv, count, &products->backward.qkv);
-    update_matrix(pass, DENSE, rows, w.qkv, qkv, &layer.attention_input);
+    update_matrix(pass, NO_RELU, NULL, model->few_rows, FEW_ROWS, w.qkv, qkv, &layer.attention_input);
     rmsnorm_backward(residual->first, branch->first, layer.attention_input.first, layer.attention_scale, count,
                      &products->norm);
 }
@@ -129,7 +138,7 @@ void backward(const struct model *model, const struct parameters *parameters, co
     const struct pass pass = {model, weights_at(&model->shape, parameters->values), parameters, step, count};
     matmul_nn(model->residual_gradient.first, model->logits.first, pass.weights.lm_head, count,
               &model->products.backward.lm_head);
-    update_matrix(&pass, DENSE, model->lm_head_rows, pass.weights.lm_head, &model->logits, &model->residual);
+    update_matrix(&pass, NO_RELU, NULL, model->lm_head_rows, GRADIENT_ROWS, pass.weights.lm_head, &model->logits, &model->residual);
     for (uint32_t l = model->shape.n_layer; l-- > 0;) {
         layer_backward(&pass, l);
     }

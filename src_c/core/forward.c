@@ -49,7 +49,7 @@ void forward(const struct model *model, const struct weights *weights, const uin
 
         rmsnorm(mlp_input, layer.mlp_scale + first, residual, count, &model->products.norm);
         matmul_nt(hidden, mlp_input, w.fc1, count, &model->products.forward.fc1);
-        relu(hidden, count * layer.hidden.width);
+        relu(hidden, layer.active, count, layer.hidden.width);
         matmul_nt_add_sparse(residual, hidden, w.fc2, count, &model->products.forward.fc2);
     }
     matmul_nt(row(model->logits, first), residual, weights->lm_head, count, &model->products.forward.lm_head);

@@ -39,6 +39,7 @@ struct layer_activations layer_activations(const struct model *model, uint32_t l
         .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
         .mlp_scale = first->mlp_scale + layer * positions,
         .hidden = rows_of_layer(first->hidden, layer, positions),
+        .active = first->active + layer * ACTIVE_WORDS(positions) * first->hidden.width,
     };
 }
 
@@ -103,6 +104,7 @@ void model_place(struct model *model, const struct model_shape *shape, const str
         .mlp_input = ROWS(mlp_input, width),
         .mlp_scale = array_at(plan, banks, ARRAY_mlp_scale),
         .hidden = ROWS(hidden, hidden),
+        .active = array_at(plan, banks, ARRAY_active),
     };
     model->residual = ROWS(residual, width);
     model->embedding_scale = array_at(plan, banks, ARRAY_embedding_scale);
@@ -115,6 +117,8 @@ void model_place(struct model *model, const struct model_shape *shape, const str
     model->mixed_gradient = ROWS(mixed_gradient, width);
     model->score_gradients = ROWS(score_gradients, block);
     model->gradient_rows = array_at(plan, banks, ARRAY_gradient_rows);
+    model->few_rows = array_at(plan, banks, ARRAY_few_rows);
+    model->fc2_rows = array_at(plan, banks, ARRAY_fc2_rows);
     model->lm_head_rows = array_at(plan, banks, ARRAY_lm_head_rows);
 #undef ROWS
 }

@@ -42,6 +42,7 @@ struct layer_activations {
     struct rows mlp_input; // n_embd wide
     float *mlp_scale;
     struct rows hidden; // 4 n_embd wide
+    uint32_t *active;   // which of hidden are not zero, as relu() says it
 };
 
 // Sizes of the products of both passes, named for what they compute; w is [out][in].
@@ -77,7 +78,9 @@ struct model {
     struct rows mixed_gradient;
     struct rows score_gradients; // of one head, block_size wide
     float *gradient_rows;        // GRADIENT_ROWS * n_embd
-    float *lm_head_rows;         // as many
+    float *few_rows;             // FEW_ROWS * n_embd
+    float *fc2_rows;             // FC2_ROWS * 4 n_embd
+    float *lm_head_rows;         // GRADIENT_ROWS * n_embd
 };
 
 // Weights of this shape that lie from `first` on.

@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "kernels/kernels.h"
+
 // Sizes stop at SATURATED instead of wrapping: a multiple of 4, and more than what is used of any bank.
 #define SATURATED 0xFFFFFFFCu
 

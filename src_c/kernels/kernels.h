@@ -47,17 +47,29 @@ void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t
 // Forward onto y:          y[r][c] = y[r][c] + sum over k < depth, x[r][k] not zero, of x[r][k] * w[c][k]
 void matmul_nt_add_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
-// Gradient of ReLU's input: y[r][c] = sum over k < depth of x[r][k] * w[k][c] where active[r][c] is not zero, elsewhere +0.
-// The chain is matmul_nn's. active has y's stride.
-void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
-                      const struct matmul_sizes *sizes);
-
 // Gradient of the input:   y[r][c] = +0 + sum over k < depth, x[r][k] not zero, of x[r][k] * w[k][c]
 void matmul_nn_sparse(float *y, const float *x, const float *w, uint32_t rows, const struct matmul_sizes *sizes);
 
-// Gradient of weights:     y[r][c] = +0 + sum over k < depth, x[k][r] not zero, of x[k][r] * w[k][c]; depth as in matmul_tn
-void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
+// Which outputs of ReLU are not zero: position k of unit c is bit 31 - k % 32 of active[k / 32 * stride + c], so that the first
+// is the highest. What follows the last position of the last word is clear.
+#define ACTIVE_WORDS(positions) (((positions) + 31) / 32) // of each unit
+
+// Gradient of ReLU's input: y[r][c] = sum over k < depth of x[r][k] * w[k][c] where r is active in unit c, elsewhere +0.
+// The chain is matmul_nn's. active has y's stride.
+void matmul_nn_masked(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
                       const struct matmul_sizes *sizes);
+
+// Gradient of weights whose outputs go through ReLU, one row for each unit; +0 where no k is active. active has x's stride, and
+// x is +0 where it is clear.
+//                          y[r][c] = sum over k < depth, k active in unit r, of x[k][r] * w[k][c]
+void matmul_tn_sparse(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
+                      const struct matmul_sizes *sizes);
+
+// Gradient of weights whose inputs come from ReLU, one column for each unit. active has w's stride, and w is +0 where it is
+// clear.
+//                          y[r][c] = sum over k < depth, k active in unit c, of x[k][r] * w[k][c]
+void matmul_tn_sparse_w(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
+                        const struct matmul_sizes *sizes);
 
 // Causal products: a triangle of scores, of which only [t][u] with u <= t is read or written. Chains as above.
 // Scores of first <= t < last:     y[t][u] = sum over k < depth of x[t][k] * w[u][k]         u <= t
@@ -70,7 +82,7 @@ void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_
 void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_sizes *sizes);
 
 // Softmax of scale * x, in place, times weight: with m the greatest x, e[i] = exp32((x[i] - m) * scale),
-// x[i] = e[i] * (weight * reciprocal32(sum of e, ascending)). length >= 1, scale > 0.
+// x[i] = e[i] * (weight * reciprocal32(sum of e, ascending)). x finite, length >= 1, scale > 0.
 void softmax(float *x, uint32_t length, float scale, float weight);
 
 // Gradient of softmax(scale * x) with weight 1, in place on dy: with dot the ascending chain of dy[i] * y[i],
@@ -93,8 +105,9 @@ void rmsnorm(float *y, float *scale, const float *x, uint32_t rows, const struct
 void rmsnorm_backward(float *dx, const float *dy, const float *y, const float *scale, uint32_t rows,
                       const struct rmsnorm_sizes *sizes);
 
-// x = max(0, x), in place; what has its sign bit set becomes +0.
-void relu(float *x, uint32_t length);
+// x = max(0, x), in place, on rows of width values without a gap; what has its sign bit set becomes +0.
+// active: which are not +0 now, in ACTIVE_WORDS(rows) rows of width words. rows >= 1.
+void relu(float *x, uint32_t *active, uint32_t rows, uint32_t width);
 
 // y = +0.
 void vector_zero(float *y, uint32_t length);

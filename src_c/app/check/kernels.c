@@ -3,6 +3,7 @@
 #include "app/check/twins.h"
 #include "core/adam.h"
 #include "core/xoshiro.h"
+#include "math/math32.h"
 
 enum { ARENA_FLOATS = 1536, ROUNDS = 12 };
 
@@ -50,6 +51,28 @@ static float *array(struct round *round, uint32_t length, uint32_t zeros) {
     return first;
 }
 
+// Words of bits for relu and what follows it, one in four set, those of positions behind the last clear.
+static uint32_t *active(struct round *round, uint32_t positions, uint32_t stride) {
+    float *first = round->arena + round->taken;
+    const uint32_t words = ACTIVE_WORDS(positions) * stride;
+    for (uint32_t i = 0; i < words; ++i) {
+        const uint32_t left = positions - i / stride * 32;
+        const uint32_t mask = left < 32 ? ~(UINT32_MAX >> left) : UINT32_MAX;
+        first[i] = float_from_bits(xoshiro_bits(&round->random) & xoshiro_bits(&round->random) & mask);
+    }
+    round->taken += words;
+    return (uint32_t *)(void *)first;
+}
+
+// +0 where a position is not active.
+static void silence(float *x, const uint32_t *words, uint32_t positions, uint32_t stride) {
+    for (uint32_t k = 0; k < positions; ++k) {
+        for (uint32_t c = 0; c < stride; ++c) {
+            x[k * stride + c] = words[k / 32 * stride + c] & 0x80000000u >> k % 32 ? x[k * stride + c] : 0.0f;
+        }
+    }
+}
+
 static void copy(float *to, const float *from) {
     for (uint32_t i = 0; i < ARENA_FLOATS; ++i) {
         to[i] = from[i];
@@ -78,16 +101,18 @@ static void keep_result(struct round *round) {
      same_bits(round->result, round->arena))
 
 static bool same_product(struct round *round, uint32_t kernel) {
-    const bool transposed = kernel == KERNEL_matmul_tn || kernel == KERNEL_matmul_tn_sparse;
+    const bool sparse_gradient = kernel == KERNEL_matmul_tn_sparse || kernel == KERNEL_matmul_tn_sparse_w;
+    const bool transposed = kernel == KERNEL_matmul_tn || sparse_gradient;
     const bool by_rows = kernel == KERNEL_matmul_nt || kernel == KERNEL_matmul_nt_add || kernel == KERNEL_matmul_nt_add_sparse;
     const uint32_t rows = from_one_to(round, 9);
     struct matmul_sizes sizes = {.columns = from_one_to(round, 21), .depth = from_one_to(round, 17)};
+    sizes.depth += sparse_gradient && from_one_to(round, 8) == 1 ? 20 : 0; // now and then more positions than a word has bits
     sizes.y_stride = sizes.columns + from_one_to(round, 3) - 1;
     sizes.x_stride = (transposed ? rows : sizes.depth) + from_one_to(round, 3) - 1;
     sizes.w_stride = (by_rows ? sizes.depth : sizes.columns) + from_one_to(round, 3) - 1;
     float *y = array(round, rows * sizes.y_stride, 0);
-    const float *x = array(round, (transposed ? sizes.depth : rows) * sizes.x_stride, 3);
-    const float *w = array(round, (by_rows ? sizes.columns : sizes.depth) * sizes.w_stride, 0);
+    float *x = array(round, (transposed ? sizes.depth : rows) * sizes.x_stride, 3);
+    float *w = array(round, (by_rows ? sizes.columns : sizes.depth) * sizes.w_stride, 0);
     switch (kernel) {
     case KERNEL_matmul_nt:
         return SAME(matmul_nt, y, x, w, rows, &sizes);
@@ -100,13 +125,21 @@ static bool same_product(struct round *round, uint32_t kernel) {
     case KERNEL_matmul_nt_add_sparse:
         return SAME(matmul_nt_add_sparse, y, x, w, rows, &sizes);
     case KERNEL_matmul_nn_masked: {
-        const float *active = array(round, rows * sizes.y_stride, 4);
-        return SAME(matmul_nn_masked, y, x, w, active, rows, &sizes);
+        const uint32_t *positions = active(round, rows, sizes.y_stride);
+        return SAME(matmul_nn_masked, y, x, w, positions, rows, &sizes);
     }
     case KERNEL_matmul_nn_sparse:
         return SAME(matmul_nn_sparse, y, x, w, rows, &sizes);
-    default:
-        return SAME(matmul_tn_sparse, y, x, w, rows, sizes.depth, &sizes);
+    case KERNEL_matmul_tn_sparse: {
+        const uint32_t *positions = active(round, sizes.depth, sizes.x_stride);
+        silence(x, positions, sizes.depth, sizes.x_stride);
+        return SAME(matmul_tn_sparse, y, x, w, positions, rows, &sizes);
+    }
+    default: {
+        const uint32_t *positions = active(round, sizes.depth, sizes.w_stride);
+        silence(w, positions, sizes.depth, sizes.w_stride);
+        return SAME(matmul_tn_sparse_w, y, x, w, positions, rows, &sizes);
+    }
     }
 }
 
@@ -172,6 +205,14 @@ static bool same_adam(struct round *round) {
     return SAME(adam_update, weights, first, second, gradient, length, &step);
 }
 
+static bool same_relu(struct round *round) {
+    const uint32_t rows = from_one_to(round, 40);
+    const uint32_t width = from_one_to(round, 16);
+    float *x = array(round, rows * width, 2);
+    uint32_t *words = active(round, rows, width);
+    return SAME(relu, x, words, rows, width);
+}
+
 static bool same_row(struct round *round, uint32_t kernel) {
     const uint32_t length = from_one_to(round, 40);
     float *y = array(round, length, 1);
@@ -183,8 +224,6 @@ static bool same_row(struct round *round, uint32_t kernel) {
         return SAME(softmax, y, length, scale, 0.5f);
     case KERNEL_softmax_backward:
         return SAME(softmax_backward, y, a, length, scale);
-    case KERNEL_relu:
-        return SAME(relu, y, length);
     case KERNEL_vector_zero:
         return SAME(vector_zero, y, length);
     default:
@@ -193,7 +232,7 @@ static bool same_row(struct round *round, uint32_t kernel) {
 }
 
 static bool same(struct round *round, uint32_t kernel) {
-    if (kernel <= KERNEL_matmul_tn_sparse) {
+    if (kernel <= KERNEL_matmul_tn_sparse_w) {
         return same_product(round, kernel);
     }
     if (kernel <= KERNEL_causal_tn) {
@@ -201,6 +240,9 @@ static bool same(struct round *round, uint32_t kernel) {
     }
     if (kernel == KERNEL_rmsnorm || kernel == KERNEL_rmsnorm_backward) {
         return same_rmsnorm(round, kernel);
+    }
+    if (kernel == KERNEL_relu) {
+        return same_relu(round);
     }
     return kernel == KERNEL_adam_update ? same_adam(round) : same_row(round, kernel);
 }

@@ -10,6 +10,7 @@
 #define matmul_nn_masked twin_matmul_nn_masked
 #define matmul_nn_sparse twin_matmul_nn_sparse
 #define matmul_tn_sparse twin_matmul_tn_sparse
+#define matmul_tn_sparse_w twin_matmul_tn_sparse_w
 #define causal_nt twin_causal_nt
 #define causal_nn twin_causal_nn
 #define causal_tn twin_causal_tn

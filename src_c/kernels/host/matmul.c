@@ -69,14 +69,14 @@ void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const st
     combine(ALL_TERMS, y, sizes->y_stride, x, sizes->x_stride, 1, w, sizes->w_stride, rows, sizes->columns, sizes->depth);
 }
 
-void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
+void matmul_nn_masked(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
                       const struct matmul_sizes *sizes) {
     matmul_nn(y, x, w, rows, sizes);
     for (uint32_t r = 0; r < rows; ++r) {
         float *y_row = y + r * sizes->y_stride;
-        const float *active_row = active + r * sizes->y_stride;
+        const uint32_t *words = active + r / 32 * sizes->y_stride;
         for (uint32_t c = 0; c < sizes->columns; ++c) {
-            y_row[c] = is_zero(active_row[c]) ? 0.0f : y_row[c];
+            y_row[c] = words[c] << r % 32 >> 31 ? y_row[c] : 0.0f;
         }
     }
 }
@@ -98,7 +98,62 @@ void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t
     combine(ALL_TERMS, y, sizes->y_stride, x, 1, sizes->x_stride, w, sizes->w_stride, rows, sizes->columns, depth);
 }
 
-void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
-                      const struct matmul_sizes *sizes) {
-    combine(NONZERO_TERMS, y, sizes->y_stride, x, 1, sizes->x_stride, w, sizes->w_stride, rows, sizes->columns, depth);
+// The chain over the active positions of a unit; +0 without any. a and b: what it multiplies at position 0.
+static float active_chain(const float *a, uint32_t a_stride, const float *b, uint32_t b_stride, const uint32_t *active,
+                          uint32_t active_stride, uint32_t depth) {
+    float sum = 0.0f;
+    int begun = 0;
+    for (uint32_t first = 0; first < depth; first += 32, active += active_stride) {
+        for (uint32_t left = *active; left != 0;) {
+            const uint32_t next = (uint32_t)__builtin_clz(left);
+            const float x = a[(first + next) * a_stride], w = b[(first + next) * b_stride];
+            sum = begun ? FMA32(x, w, sum) : x * w;
+            begun = 1;
+            left &= ~(0x80000000u >> next);
+        }
+    }
+    return sum;
+}
+
+// Whether a unit has an active position.
+static int is_live(const uint32_t *active, uint32_t active_stride, uint32_t depth) {
+    uint32_t any = 0;
+    for (uint32_t first = 0; first < depth; first += 32) {
+        any |= active[first / 32 * active_stride];
+    }
+    return any != 0;
+}
+
+void matmul_tn_sparse(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
+                      const struct matmul_sizes *s) {
+    matmul_tn(y, x, w, rows, s->depth, s);
+    for (uint32_t r = 0; r < rows; ++r) {
+        float *y_row = y + r * s->y_stride;
+        const uint32_t keep = is_live(active + r, s->x_stride, s->depth) ? UINT32_MAX : 0;
+        uint32_t doubtful = 0;
+        for (uint32_t c = 0; c < s->columns; ++c) {
+            doubtful |= keep & (uint32_t)may_differ_without_zeros(y_row[c]);
+            y_row[c] = float_from_bits(float_bits(y_row[c]) & keep);
+        }
+        for (uint32_t c = 0; doubtful && c < s->columns; ++c) {
+            y_row[c] = active_chain(x + r, s->x_stride, w + c, s->w_stride, active + r, s->x_stride, s->depth);
+        }
+    }
+}
+
+void matmul_tn_sparse_w(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
+                        const struct matmul_sizes *s) {
+    matmul_tn(y, x, w, rows, s->depth, s);
+    for (uint32_t r = 0; r < rows; ++r) {
+        float *y_row = y + r * s->y_stride;
+        uint32_t doubtful = s->depth > 32; // the first words do not say all
+        for (uint32_t c = 0; c < s->columns; ++c) {
+            const uint32_t keep = active[c] ? UINT32_MAX : 0;
+            doubtful |= keep & (uint32_t)may_differ_without_zeros(y_row[c]);
+            y_row[c] = float_from_bits(float_bits(y_row[c]) & keep);
+        }
+        for (uint32_t c = 0; doubtful && c < s->columns; ++c) {
+            y_row[c] = active_chain(x + r, s->x_stride, w + c, s->w_stride, active + c, s->w_stride, s->depth);
+        }
+    }
 }

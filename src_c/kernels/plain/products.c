@@ -65,12 +65,17 @@ void matmul_nn(float *y, const float *x, const float *w, uint32_t rows, const st
     }
 }
 
-void matmul_nn_masked(float *y, const float *x, const float *w, const float *active, uint32_t rows,
+// Whether position k of a unit is active; its words lie `stride` apart.
+static int is_active(const uint32_t *unit, uint32_t stride, uint32_t k) {
+    return (unit[k / 32 * stride] & 0x80000000u >> k % 32) != 0;
+}
+
+void matmul_nn_masked(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
                       const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
             const float sum = dot(x + r * s->x_stride, 1, w + c, s->w_stride, s->depth);
-            y[r * s->y_stride + c] = is_zero(active[r * s->y_stride + c]) ? 0.0f : sum;
+            y[r * s->y_stride + c] = is_active(active + c, s->y_stride, r) ? sum : 0.0f;
         }
     }
 }
@@ -91,11 +96,35 @@ void matmul_tn(float *y, const float *x, const float *w, uint32_t rows, uint32_t
     }
 }
 
-void matmul_tn_sparse(float *y, const float *x, const float *w, uint32_t rows, uint32_t depth,
+// The chain over the active positions of a unit; +0 if there are none.
+static float dot_active(const float *x, uint32_t x_step, const float *w, uint32_t w_step, const uint32_t *active,
+                        uint32_t active_step, uint32_t depth) {
+    float sum = 0.0f;
+    int begun = 0;
+    for (uint32_t k = 0; k < depth; ++k) {
+        if (is_active(active, active_step, k)) {
+            const float a = x[k * x_step], b = w[k * w_step];
+            sum = begun ? FMA32(a, b, sum) : a * b;
+            begun = 1;
+        }
+    }
+    return sum;
+}
+
+void matmul_tn_sparse(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
                       const struct matmul_sizes *s) {
     for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t c = 0; c < s->columns; ++c) {
-            y[r * s->y_stride + c] = add_sparse(0.0f, x + r, s->x_stride, w + c, s->w_stride, depth);
+            y[r * s->y_stride + c] = dot_active(x + r, s->x_stride, w + c, s->w_stride, active + r, s->x_stride, s->depth);
+        }
+    }
+}
+
+void matmul_tn_sparse_w(float *y, const float *x, const float *w, const uint32_t *active, uint32_t rows,
+                        const struct matmul_sizes *s) {
+    for (uint32_t r = 0; r < rows; ++r) {
+        for (uint32_t c = 0; c < s->columns; ++c) {
+            y[r * s->y_stride + c] = dot_active(x + r, s->x_stride, w + c, s->w_stride, active + c, s->w_stride, s->depth);
         }
     }
 }

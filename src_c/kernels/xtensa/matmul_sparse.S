@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// matmul_nt_add_sparse, matmul_nn_sparse, matmul_tn_sparse: products that leave out the zeros of x.
+// matmul_nt_add_sparse, matmul_nn_sparse: products that leave out the zeros of x.
 //                                                                twin: plain/products.c    contract: kernels.h
 //
 // nt, nn      in     a2=y a3=x a4=w a5=rows a6=sizes
@@ -9,10 +9,6 @@
 //                    a5=columns left  a6=length of the list  a7=bits of x, address of x, then of w  a15=place in the list
 //                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride  a9=x of the row
 //             order  9 instructions for 4 zeros; another x: 6, and 20 (nn 22) for 8 columns; 23 for 8 columns of a piece
-// tn          in     a2=y a3=x a4=w a5=rows a6=depth a7=sizes
-//             live   a2=y a3=x of this row and step  a4=w of the columns' first step  a5=rows left  a6=depth
-//                    a7=w of this step  a8=w_stride a9=x_stride in bytes  a15=bits of x, scratch
-//             order  8 columns: 4 instructions for a zero, 22 for another x, 24 for a row
 // uses   f0-f7=sums of 8 columns of one row f14=w f15=x, LBEG/LEND/LCOUNT      stack 320 (leaf)      over-read 0
 // chains one for each output, ascending
 #include "kernels/xtensa/kernel.h"
@@ -23,11 +19,10 @@
 #define SPARSE_ROWS 12
 #define SPARSE_COLUMNS 16
 #define SPARSE_Y_STRIDE 20
-#define SPARSE_X_STRIDE 24 // tn: from behind a row's last step to the next row's first
-#define SPARSE_W_STRIDE 28
-#define SPARSE_DEPTH 32
-#define SPARSE_DEPTH_LEFT 36
-#define SPARSE_LIST 40
+#define SPARSE_X_STRIDE 24
+#define SPARSE_DEPTH 28
+#define SPARSE_DEPTH_LEFT 32
+#define SPARSE_LIST 36
 #define PIECE 64 // words of the list
 #define SPARSE_FRAME_BYTES 320
 #if SPARSE_LIST + 4 * PIECE + SAVE_AREA_BYTES > SPARSE_FRAME_BYTES
@@ -239,80 +234,3 @@ END_FUNCTION(matmul_nt_add_sparse)
 FUNCTION(matmul_nn_sparse)
     sparse_product nn
 END_FUNCTION(matmul_nn_sparse)
-
-// \columns columns of all rows.
-.macro transposed_columns columns
-    l32i    a2, a1, SPARSE_Y
-    l32i    a3, a1, SPARSE_X
-    l32i    a5, a1, SPARSE_ROWS
-1:
-    mov     a7, a4
-    const.s f0, 0
-    .if \columns == 8
-    const.s f1, 0
-    const.s f2, 0
-    const.s f3, 0
-    const.s f4, 0
-    const.s f5, 0
-    const.s f6, 0
-    const.s f7, 0
-    .endif
-    loopnez a6, 3f
-    l32i    a15, a3, 0
-    add     a3, a3, a9
-    bnez    a15, 4f
-2:
-    add     a7, a7, a8
-3:
-    sums    ssi, \columns
-    l32i    a15, a1, SPARSE_Y_STRIDE
-    addi    a5, a5, -1
-    add     a2, a2, a15
-    l32i    a15, a1, SPARSE_X_STRIDE
-    add     a3, a3, a15
-    bnez    a5, 1b
-    l32i    a2, a1, SPARSE_Y
-    addi    a4, a4, 4 * \columns
-    addi    a2, a2, 4 * \columns
-    s32i    a2, a1, SPARSE_Y
-    j       5f
-4: // out of the way: most of x is zero
-    wfr     f15, a15
-    add_columns tn, \columns
-    j       2b
-5:
-.endm
-
-FUNCTION(matmul_tn_sparse)
-    entry   a1, FRAME_BYTES
-    l32i    a10, a7, SIZES_COLUMNS
-    l32i    a11, a7, SIZES_Y_STRIDE
-    l32i    a9, a7, SIZES_X_STRIDE
-    l32i    a8, a7, SIZES_W_STRIDE
-    slli    a11, a11, 2
-    slli    a9, a9, 2
-    slli    a8, a8, 2
-    mull    a12, a9, a6
-    movi    a13, 4
-    sub     a12, a13, a12
-    s32i    a2, a1, SPARSE_Y
-    s32i    a3, a1, SPARSE_X
-    s32i    a5, a1, SPARSE_ROWS
-    s32i    a11, a1, SPARSE_Y_STRIDE
-    s32i    a12, a1, SPARSE_X_STRIDE
-    addi    a10, a10, -8
-    bltz    a10, 16f
-15:
-    transposed_columns 8
-    addi    a10, a10, -8
-    bgez    a10, 15b
-16:
-    addi    a10, a10, 8
-    beqz    a10, 18f
-17:
-    transposed_columns 1
-    addi    a10, a10, -1
-    bnez    a10, 17b
-18:
-    retw
-END_FUNCTION(matmul_tn_sparse)

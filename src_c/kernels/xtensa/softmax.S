@@ -2,10 +2,10 @@
 // softmax, softmax_backward.                                     twin: plain/softmax.c    contract: kernels.h
 //
 // softmax     in     a2=x a3=length a4=bits of scale a5=bits of weight
-//             live   a6=x of this pass  a7 a8 a9 a11=bits  a10=constants
-//                    f0 f2=argument, then remainder r  f1 f3=shifted  f4-f6=polynomial, handed on between two elements
+//             live   a6=x of this pass  a7=pairs  a8 a9=e^x of the pair before  a10=constants  a11 a12=bits
+//                    f0 f3=argument, then remainder r  f1 f4=shifted, f1 f2 f4 f5=polynomial  f6=sum
 //                    f7=greatest f8=scale f9=EXP_LOWEST f10=log2(e) f11=2^23 * 1.5 f12 f13=ln 2 f14=highest coefficient f15=1
-//             order  greatest; e^x, two side by side; sum; product. 3 + 27 + 2 + 3 instructions for an element, 62 for a row
+//             order  greatest; e^x, two side by side, and sum; product. 3 + 28.5 + 3 instructions for an element, 56 for a row
 // softmax_backward   in a2=dy a3=y a4=length a5=bits of scale        9 instructions for an element, 14 for a row
 // uses   f0-f15, b0 b1, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
@@ -36,25 +36,19 @@
 .Lreciprocal_seed:
     .4byte  RECIPROCAL_SEED_BITS
 
-// Shifts the argument in \r to its remainder; \shifted keeps the exponent in its low bits. Changes \n.
-.macro reduce r, shifted, n
-    madd.s  \shifted, \r, f10
-    sub.s   \n, \shifted, f11
-    msub.s  \r, \n, f12
-    madd.s  \r, \n, f13
-.endm
-
 FUNCTION(softmax)
     entry   a1, 32
-    l32r    a10, .Lconstants_address
+    addi    a7, a3, -1
+    beqz    a7, .Lsingle
     mov     a6, a2
     lsip    f7, a6, 4
-    addi    a7, a3, -1
+    l32r    a10, .Lconstants_address
     loopnez a7, .Lgreatest // f7 = the greatest x
     lsip    f0, a6, 4
     olt.s   b0, f7, f0
     movt.s  f7, f0, b0
 .Lgreatest:
+    srli    a7, a3, 1
     wfr     f8, a4
     lsi     f9, a10, LOWEST
     lsi     f10, a10, LOG2_E
@@ -63,115 +57,121 @@ FUNCTION(softmax)
     lsi     f13, a10, LN2_LOW
     lsi     f14, a10, COEFFICIENT_6
     const.s f15, 1
+    const.s f6, 0
+    movi    a8, 0
+    movi    a9, 0
     mov     a6, a2
-    srli    a7, a3, 1
     loopnez a7, .Lpairs
-    // argument: (x - greatest) scale, not below EXP_LOWEST
+    // argument: (x - greatest) scale, not below EXP_LOWEST; meanwhile the pair before this one joins the sum
     lsi     f0, a6, 0
-    lsi     f2, a6, 4
+    lsi     f3, a6, 4
     sub.s   f0, f0, f7
-    sub.s   f2, f2, f7
+    sub.s   f3, f3, f7
     lsi     f1, a10, ROUND_TO_INTEGER
-    lsi     f3, a10, ROUND_TO_INTEGER
+    lsi     f4, a10, ROUND_TO_INTEGER
     mul.s   f0, f0, f8
-    mul.s   f2, f2, f8
-    lsi     f4, a10, COEFFICIENT_5
-    lsi     f6, a10, COEFFICIENT_5
+    mul.s   f3, f3, f8
+    wfr     f2, a8
+    wfr     f5, a9
     olt.s   b0, f0, f9
-    olt.s   b1, f2, f9
+    olt.s   b1, f3, f9
+    add.s   f6, f6, f2
     movt.s  f0, f9, b0
-    movt.s  f2, f9, b1
+    movt.s  f3, f9, b1
     // remainder: argument - n ln 2, where n, the exponent of the result, stays in the low bits of shifted
     madd.s  f1, f0, f10
-    madd.s  f3, f2, f10
-    sub.s   f5, f1, f11
-    msub.s  f0, f5, f12
-    madd.s  f0, f5, f13
-    sub.s   f5, f3, f11
-    msub.s  f2, f5, f12
-    madd.s  f2, f5, f13
-    // polynomial 1 + r + r^2 (1/2 + r (C3 + r (C4 + r (C5 + r C6))))
-    madd.s  f4, f0, f14
-    lsi     f5, a10, COEFFICIENT_4
-    madd.s  f6, f2, f14
+    madd.s  f4, f3, f10
+    add.s   f6, f6, f5
+    sub.s   f2, f1, f11
+    sub.s   f5, f4, f11
     rfr     a8, f1
-    madd.s  f5, f0, f4
-    lsi     f4, a10, COEFFICIENT_4
-    rfr     a9, f3
-    madd.s  f4, f2, f6
-    lsi     f6, a10, COEFFICIENT_3
-    madd.s  f6, f0, f5
-    lsi     f5, a10, COEFFICIENT_3
-    madd.s  f5, f2, f4
-    const.s f4, 3
-    mul.s   f1, f0, f0
-    madd.s  f4, f0, f6
-    const.s f6, 3
-    mul.s   f3, f2, f2
-    madd.s  f6, f2, f5
-    madd.s  f0, f1, f4
+    rfr     a9, f4
+    msub.s  f0, f2, f12
+    msub.s  f3, f5, f12
     slli    a8, a8, 23
     slli    a9, a9, 23
-    madd.s  f2, f3, f6
+    madd.s  f0, f2, f13
+    madd.s  f3, f5, f13
+    // polynomial 1 + r + r^2 (1/2 + r (C3 + r (C4 + r (C5 + r C6))))
+    lsi     f1, a10, COEFFICIENT_5
+    lsi     f4, a10, COEFFICIENT_5
+    madd.s  f1, f0, f14
+    madd.s  f4, f3, f14
+    lsi     f2, a10, COEFFICIENT_4
+    lsi     f5, a10, COEFFICIENT_4
+    madd.s  f2, f0, f1
+    madd.s  f5, f3, f4
+    lsi     f1, a10, COEFFICIENT_3
+    lsi     f4, a10, COEFFICIENT_3
+    madd.s  f1, f0, f2
+    madd.s  f4, f3, f5
+    const.s f2, 3
+    const.s f5, 3
+    madd.s  f2, f0, f1
+    madd.s  f5, f3, f4
+    mul.s   f1, f0, f0
+    mul.s   f4, f3, f3
+    madd.s  f0, f1, f2
+    madd.s  f3, f4, f5
     add.s   f0, f0, f15
-    add.s   f2, f2, f15
+    add.s   f3, f3, f15
     // times 2^n: n is added to the exponent
-    rfr     a7, f0
-    rfr     a11, f2
-    add     a8, a8, a7
-    add     a9, a9, a11
+    rfr     a11, f0
+    rfr     a12, f3
+    add     a8, a8, a11
+    add     a9, a9, a12
     s32i    a8, a6, 0
     s32i    a9, a6, 4
     addi    a6, a6, 8
 .Lpairs:
-    extui   a7, a3, 0, 1
-    beqz    a7, .Lexponentials
+    wfr     f2, a8
+    wfr     f5, a9
+    extui   a9, a3, 0, 1
+    add.s   f6, f6, f2
+    beqz    a9, .Lexponentials
     // the last of an odd length, in the same way
     lsi     f0, a6, 0
-    sub.s   f0, f0, f7
     lsi     f1, a10, ROUND_TO_INTEGER
+    sub.s   f0, f0, f7
     mul.s   f0, f0, f8
     olt.s   b0, f0, f9
     movt.s  f0, f9, b0
-    reduce  f0, f1, f5
-    lsi     f4, a10, COEFFICIENT_5
-    madd.s  f4, f0, f14
-    lsi     f5, a10, COEFFICIENT_4
-    madd.s  f5, f0, f4
-    lsi     f4, a10, COEFFICIENT_3
-    madd.s  f4, f0, f5
-    const.s f5, 3
-    madd.s  f5, f0, f4
+    madd.s  f1, f0, f10
+    sub.s   f2, f1, f11
+    msub.s  f0, f2, f12
     rfr     a8, f1
+    madd.s  f0, f2, f13
+    lsi     f1, a10, COEFFICIENT_5
+    madd.s  f1, f0, f14
+    lsi     f2, a10, COEFFICIENT_4
+    madd.s  f2, f0, f1
+    lsi     f1, a10, COEFFICIENT_3
+    madd.s  f1, f0, f2
+    const.s f2, 3
+    madd.s  f2, f0, f1
     mul.s   f1, f0, f0
-    madd.s  f0, f1, f5
+    madd.s  f0, f1, f2
+    add.s   f6, f6, f5
     add.s   f0, f0, f15
     slli    a8, a8, 23
-    rfr     a7, f0
-    add     a8, a8, a7
+    rfr     a11, f0
+    add     a8, a8, a11
     s32i    a8, a6, 0
+    wfr     f5, a8
 .Lexponentials:
-    mov     a6, a2
-    lsip    f0, a6, 4
-    addi    a7, a3, -1
-    loopnez a7, .Lsum // f0 = the sum of all e^x, ascending
-    lsip    f1, a6, 4
-    add.s   f0, f0, f1
-.Lsum:
+    add.s   f6, f6, f5
     // weight reciprocal32(sum)
-    rfr     a7, f0
     l32r    a8, .Lreciprocal_seed
-    sub     a8, a8, a7
+    wfr     f3, a5
+    rfr     a11, f6
+    sub     a8, a8, a11
     wfr     f1, a8
     .rept 4
     const.s f2, 1
-    msub.s  f2, f0, f1
+    msub.s  f2, f6, f1
     madd.s  f1, f1, f2
     .endr
-    wfr     f2, a5
-    mul.s   f1, f2, f1
-    srli    a7, a3, 1
-    extui   a9, a3, 0, 1
+    mul.s   f1, f3, f1
     loopnez a7, .Lproduct_pairs
     lsi     f0, a2, 0
     lsi     f2, a2, 4
@@ -185,6 +185,10 @@ FUNCTION(softmax)
     mul.s   f0, f0, f1
     ssi     f0, a2, 0
 .Lproducts:
+    retw
+
+.Lsingle: // weight reciprocal32(exp32(0)), where both functions are exact
+    s32i    a5, a2, 0
     retw
 END_FUNCTION(softmax)
 
