@@ -101,6 +101,7 @@ void app_begin(void) {
         end(1);
         return;
     }
+    program.team.members = 1;
     program.banks = memory();
     const struct plan_request request = program_request();
     if (program_accepts(&request, "# error: ")) {

@@ -12,6 +12,7 @@ struct program {
     struct banks banks;
     struct plan_request request; // what the model in memory was begun with
     struct learner learner;
+    struct team team; // the cores
     struct xoshiro aside; // draws what the console invents
     bool has_model;
     bool is_outdated; // settings have changed that only a new start can take

@@ -51,7 +51,7 @@ void run_begin(void) {
     print_line("num docs: ", program.dataset.documents);
     print_line("vocab size: ", program.dataset.vocab_size);
     print_line("num params: ", shape_parameters(&program.request.shape));
-    learner_begin(learner, &program.request, &program.banks, &program.dataset, &recipe);
+    learner_begin(learner, &program.request, &program.banks, &program.dataset, &recipe, &program.team);
     xoshiro_seed(&program.aside, settings.seed[0]);
     program.has_model = true;
     program.is_outdated = false;

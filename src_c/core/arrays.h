@@ -12,59 +12,63 @@
     PURPOSE(ACTIVATIONS, "activations")                                                                                  \
     PURPOSE(GRADIENTS, "gradients and scratch")
 
-// The phases of a run, each a bit of an array's life. Two arrays may share memory if no phase has both.
+// The phases of a run, each a bit of an array's life, between which a team meets at a barrier: within one, no member writes what
+// another reads or writes. Two arrays may share memory if no phase has both.
 enum phase {
-    SHUFFLE = 1 << 0,   // the order of documents is drawn
-    FORWARD = 1 << 1,   // forward pass, loss and its gradient
-    LM_HEAD = 1 << 2,   // backward: lm_head
-    FC2 = 1 << 3,       // of each layer, the last one first: the MLP, its second matrix
-    FC1 = 1 << 4,       // and its first,
-    OUTPUT = 1 << 5,    // attention's output product,
-    SCORES = 1 << 6,    // attention itself,
-    QKV = 1 << 7,       // queries, keys and values
-    EMBEDDING = 1 << 8, // the norm behind the embedding, and wpe
-    TOKENS = 1 << 9,    // wte
+    SHUFFLE = 1 << 0,    // the order of documents is drawn
+    FORWARD = 1 << 1,    // forward pass, loss and its gradient, and that of the residual stream behind the last layer
+    LM_HEAD = 1 << 2,    // backward: update of lm_head
+    HIDDEN = 1 << 3,     // of each layer, the last one first: gradient of the MLP's hidden values,
+    FC2 = 1 << 4,        // update of its second matrix,
+    MLP_INPUT = 1 << 5,  // gradient of its input,
+    FC1 = 1 << 6,        // update of its first matrix; gradient of what attention mixed,
+    SCORES = 1 << 7,     // attention itself,
+    OUTPUT = 1 << 8,     // update of its output product; gradient of its input,
+    QKV = 1 << 9,        // update of queries, keys and values
+    EMBEDDING = 1 << 10, // the norm behind the embedding
+    TOKENS = 1 << 11,    // update of wpe and wte
 };
-#define BACKWARD_LAYERS (FC2 | FC1 | OUTPUT | SCORES | QKV)
+#define BACKWARD_LAYERS (HIDDEN | FC2 | MLP_INPUT | FC1 | SCORES | OUTPUT | QKV)
 #define A_STEP (FORWARD | LM_HEAD | BACKWARD_LAYERS | EMBEDDING | TOKENS)
 
 // name, purpose, length in bytes, life. Lengths use the names of core/plan.c: L layers, B positions, E width, H heads,
 // V vocabulary, P parameters. Of all layers: [layer][position][...]. The order of this list decides who finds a place first:
-// what lives long comes before what fits between, of which this order takes just what the busiest phase needs, but for a
-// shape in twenty, and there 0.1 % more; and what is no whole number of cache lines of a PC comes behind what is.
+// what lives long comes before what fits between, of which this order takes just what the busiest phase needs; and what
+// is no whole number of cache lines of a PC comes behind what is.
 #define ARRAYS(ARRAY)                                                                                                    \
     ARRAY(weights, WEIGHTS, floats(P, 1, 1, 1), A_STEP)                                                                  \
     ARRAY(first_moments, FIRST_MOMENTS, floats(P, 1, 1, 1), A_STEP)                                                      \
     ARRAY(second_moments, SECOND_MOMENTS, floats(P, 1, 1, 1), A_STEP)                                                    \
     ARRAY(attention, ACTIVATIONS, floats(L, H, B, B), FORWARD | BACKWARD_LAYERS | LM_HEAD)                               \
     ARRAY(hidden, ACTIVATIONS, floats(L, B, E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                                  \
-    ARRAY(active, ACTIVATIONS, floats(L, ACTIVE_WORDS(B), E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                    \
+    ARRAY(active, ACTIVATIONS, floats(L, active_words, E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                       \
     ARRAY(qkv, ACTIVATIONS, floats(L, B, E, 3), FORWARD | BACKWARD_LAYERS | LM_HEAD)                                     \
     ARRAY(attention_input, ACTIVATIONS, floats(L, B, E, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                         \
     ARRAY(mixed, ACTIVATIONS, floats(L, B, E, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                                   \
     ARRAY(mlp_input, ACTIVATIONS, floats(L, B, E, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                               \
     ARRAY(attention_scale, ACTIVATIONS, floats(L, B, 1, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                         \
     ARRAY(mlp_scale, ACTIVATIONS, floats(L, B, 1, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                               \
-    ARRAY(residual_gradient, GRADIENTS, floats(B, E, 1, 1), LM_HEAD | BACKWARD_LAYERS | EMBEDDING)                       \
-    ARRAY(hidden_gradient, GRADIENTS, floats(B, E, 4, 1), FC2 | FC1)                                                     \
-    ARRAY(fc2_rows, GRADIENTS, floats(FC2_ROWS, E, 4, 1), FC2)                                                           \
-    ARRAY(mixed_gradient, GRADIENTS, floats(B, E, 1, 1), OUTPUT | SCORES)                                                \
-    ARRAY(branch_gradient, GRADIENTS, floats(B, E, 1, 1), FC1 | QKV | EMBEDDING | TOKENS)                                \
-    ARRAY(residual, ACTIVATIONS, floats(B, E, 1, 1), FORWARD | LM_HEAD | EMBEDDING)                                      \
-    ARRAY(qkv_gradient, GRADIENTS, floats(B, E, 3, 1), SCORES | QKV)                                                     \
-    ARRAY(score_gradients, GRADIENTS, floats(B, B, 1, 1), SCORES)                                                        \
-    ARRAY(few_rows, GRADIENTS, floats(FEW_ROWS, E, 1, 1), FC1 | QKV)                                                     \
-    ARRAY(gradient_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), OUTPUT | TOKENS)                                     \
-    ARRAY(embedding_scale, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | EMBEDDING)                                         \
-    ARRAY(lm_head_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), LM_HEAD)                                              \
+    ARRAY(residual_gradient, GRADIENTS, floats(B, E, 1, 1), FORWARD | LM_HEAD | BACKWARD_LAYERS | EMBEDDING)             \
+    ARRAY(mixed_gradient, GRADIENTS, floats(B, E, 1, 1), FC1 | SCORES)                                                   \
+    ARRAY(branch_gradient, GRADIENTS, floats(B, E, 1, 1), MLP_INPUT | OUTPUT | QKV | EMBEDDING | TOKENS)                 \
     ARRAY(logits, ACTIVATIONS, floats(B, V, 1, 1), FORWARD | LM_HEAD)                                                    \
+    ARRAY(qkv_gradient, GRADIENTS, floats(B, E, 3, 1), SCORES | OUTPUT | QKV)                                            \
+    ARRAY(score_gradients, GRADIENTS, floats(B, B, MOST_MEMBERS, 1), SCORES)                                             \
+    ARRAY(gradient_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), OUTPUT | QKV | TOKENS)                               \
+    ARRAY(fc1_rows, GRADIENTS, floats(FC1_ROWS, E, 1, 1), FC1)                                                           \
+    ARRAY(fc2_rows, GRADIENTS, floats(FC2_ROWS, E, 4, 1), FC2)                                                           \
+    ARRAY(lm_head_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), LM_HEAD)                                              \
+    ARRAY(residual, ACTIVATIONS, floats(B, E, 1, 1), FORWARD | LM_HEAD | EMBEDDING)                                      \
+    ARRAY(hidden_gradient, GRADIENTS, floats(B, E, 4, 1), HIDDEN | FC2 | MLP_INPUT | FC1)                                \
+    ARRAY(embedding_scale, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | EMBEDDING)                                         \
+    ARRAY(log_probabilities, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | LM_HEAD)                                         \
     ARRAY(order, ORDER, order_bytes, A_STEP)                                                                             \
     ARRAY(tokens, ACTIVATIONS, token_bytes, A_STEP)                                                                      \
     ARRAY(shuffle, ORDER, shuffle_bytes, SHUFFLE)
 
-// Rows of weights whose gradient is known at a time: where memory allows, few calls; a multiple of what matmul_tn takes at once
+// Rows of weights whose gradient is known at a time, by all members of a team: where memory allows, few calls
 #define GRADIENT_ROWS 30u // of n_embd
-#define FEW_ROWS 12u      // of n_embd, while the gradients of queries, keys and values or of hidden values are alive
+#define FC1_ROWS 16u      // of n_embd
 #define FC2_ROWS 8u       // of 4 n_embd, what matmul_tn_sparse_w takes at once
 
 #endif

@@ -3,6 +3,26 @@
 #include "kernels/kernels.h"
 #include "math/math32.h"
 
+struct part part_of_positions(const struct worker *worker, uint32_t count) {
+    const struct share share = team_share(worker, count, 0);
+    return (struct part){worker, share.first, share.count, share.count > 0, false};
+}
+
+struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position) {
+    if (worker->team->members == 1 || shape->n_embd < MOST_MEMBERS) {
+        const bool is_mine = worker->index == 0;
+        return (struct part){worker, position, is_mine, is_mine, false};
+    }
+    return (struct part){worker, position, 1, worker->index == 0, true};
+}
+
+// Where a lone position is shared, each product needs all outputs of the one before.
+static inline void meet(const struct part *part) {
+    if (part->by_outputs) {
+        team_barrier(part->worker);
+    }
+}
+
 void embed(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count) {
     const uint32_t width = model->shape.n_embd;
     float *residual = row(model->residual, first);
@@ -13,28 +33,72 @@ void embed(const struct model *model, const struct weights *weights, const uint8
     rmsnorm(residual, model->embedding_scale + first, residual, count, &model->products.norm);
 }
 
-static void attend(const struct model *model, const struct layer_activations *layer, uint32_t first, uint32_t count) {
+enum product { PLAIN, ONTO, SPARSE_ONTO };
+
+// The worker's part of y = x w^T, or of y += x w^T. Returns which outputs those were.
+static struct share multiply(const struct part *part, enum product product, float *y, const float *x, const float *w,
+                             const struct matmul_sizes *sizes) {
+    struct share outputs = {0, sizes->columns};
+    struct matmul_sizes mine;
+    if (part->by_outputs) {
+        outputs = team_share(part->worker, sizes->columns, 0);
+        mine.columns = outputs.count;
+        mine.depth = sizes->depth;
+        mine.y_stride = sizes->y_stride;
+        mine.x_stride = sizes->x_stride;
+        mine.w_stride = sizes->w_stride;
+        y += outputs.first;
+        w += outputs.first * sizes->w_stride;
+        sizes = &mine;
+    } else if (part->count == 0) {
+        return outputs;
+    }
+    switch (product) {
+    case PLAIN:
+        matmul_nt(y, x, w, part->count, sizes);
+        break;
+    case ONTO:
+        matmul_nt_add(y, x, w, part->count, sizes);
+        break;
+    case SPARSE_ONTO:
+        matmul_nt_add_sparse(y, x, w, part->count, sizes);
+        break;
+    }
+    return outputs;
+}
+
+static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
     const uint32_t width = model->shape.n_embd;
     const uint32_t head_size = model->products.forward.mix.columns;
-    const uint32_t last = first + count;
+    const uint32_t last = part->first + part->count;
+    struct share heads = {0, part->count > 0 ? model->shape.n_head : 0};
+    if (part->by_outputs) {
+        heads = team_share(part->worker, heads.count, 0);
+    }
     struct rows attention = layer->attention;
-    for (uint32_t column = 0; column < width; column += head_size) {
+    attention.first = row(attention, heads.first * model->shape.block_size);
+    for (uint32_t head = heads.first; head < heads.first + heads.count; ++head) {
+        const uint32_t column = head * head_size;
         const float *queries = layer->qkv.first + column;
         const float *keys = queries + width;
         const float *values = keys + width;
-        causal_nt(attention.first, queries, keys, first, last, &model->products.forward.scores);
-        for (uint32_t t = first; t < last; ++t) {
+        causal_nt(attention.first, queries, keys, part->first, last, &model->products.forward.scores);
+        for (uint32_t t = part->first; t < last; ++t) {
             softmax(row(attention, t), t + 1, model->score_scale, 1.0f);
         }
-        causal_nn(layer->mixed.first + column, attention.first, values, first, last, &model->products.forward.mix);
+        causal_nn(layer->mixed.first + column, attention.first, values, part->first, last, &model->products.forward.mix);
         attention.first = row(attention, model->shape.block_size);
     }
 }
 
-void forward(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count) {
+void forward(const struct part *part, const struct model *model, const struct weights *weights, const uint8_t *tokens) {
+    const uint32_t first = part->first;
+    const uint32_t count = part->count;
     float *residual = row(model->residual, first);
 
-    embed(model, weights, tokens, first, count);
+    if (part->has_rows) {
+        embed(model, weights, tokens, first, count);
+    }
     for (uint32_t l = 0; l < model->shape.n_layer; ++l) {
         const struct layer_weights w = layer_weights(&model->shape, weights, l);
         const struct layer_activations layer = layer_activations(model, l);
@@ -42,29 +106,40 @@ void forward(const struct model *model, const struct weights *weights, const uin
         float *mlp_input = row(layer.mlp_input, first);
         float *hidden = row(layer.hidden, first);
 
-        rmsnorm(attention_input, layer.attention_scale + first, residual, count, &model->products.norm);
-        matmul_nt(row(layer.qkv, first), attention_input, w.qkv, count, &model->products.forward.qkv);
-        attend(model, &layer, first, count);
-        matmul_nt_add(residual, row(layer.mixed, first), w.output, count, &model->products.forward.output);
+        if (part->has_rows) {
+            rmsnorm(attention_input, layer.attention_scale + first, residual, count, &model->products.norm);
+        }
+        meet(part);
+        multiply(part, PLAIN, row(layer.qkv, first), attention_input, w.qkv, &model->products.forward.qkv);
+        team_barrier(part->worker); // attention reads keys and values of all earlier positions
+        attend(part, model, &layer);
+        meet(part);
+        multiply(part, ONTO, residual, row(layer.mixed, first), w.output, &model->products.forward.output);
+        meet(part);
 
-        rmsnorm(mlp_input, layer.mlp_scale + first, residual, count, &model->products.norm);
-        matmul_nt(hidden, mlp_input, w.fc1, count, &model->products.forward.fc1);
-        relu(hidden, layer.active, count, layer.hidden.width);
-        matmul_nt_add_sparse(residual, hidden, w.fc2, count, &model->products.forward.fc2);
+        if (part->has_rows) {
+            rmsnorm(mlp_input, layer.mlp_scale + first, residual, count, &model->products.norm);
+        }
+        meet(part);
+        const struct share units = multiply(part, PLAIN, hidden, mlp_input, w.fc1, &model->products.forward.fc1);
+        if (count > 0) {
+            relu(hidden + units.first, active_of(model, &layer, part->worker->index) + units.first, count, units.count);
+        }
+        meet(part);
+        multiply(part, SPARSE_ONTO, residual, hidden, w.fc2, &model->products.forward.fc2);
+        meet(part);
     }
-    matmul_nt(row(model->logits, first), residual, weights->lm_head, count, &model->products.forward.lm_head);
+    multiply(part, PLAIN, row(model->logits, first), residual, weights->lm_head, &model->products.forward.lm_head);
 }
 
-float cross_entropy(const struct model *model, const uint8_t *targets, uint32_t count, float gradient_scale) {
-    const float share = reciprocal32((float)count);
-    const float weight = share * gradient_scale;
+void cross_entropy(const struct part *part, const struct model *model, const uint8_t *targets, uint32_t count,
+                   float gradient_scale) {
+    const float weight = reciprocal32((float)count) * gradient_scale;
     const float to_probability = reciprocal32(weight);
-    float total = 0.0f;
-    for (uint32_t t = 0; t < count; ++t) {
+    for (uint32_t t = part->first; t < part->first + part->count; ++t) {
         float *logits = row(model->logits, t);
         softmax(logits, model->shape.vocab_size, 1.0f, weight);
-        total -= log32(logits[targets[t]] * to_probability);
+        model->log_probabilities[t] = log32(logits[targets[t]] * to_probability);
         logits[targets[t]] -= weight;
     }
-    return total * share;
 }

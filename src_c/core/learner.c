@@ -30,8 +30,9 @@ static void draw_weights(struct learner *learner) {
 }
 
 void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
-                   const struct dataset *dataset, const struct recipe *recipe) {
+                   const struct dataset *dataset, const struct recipe *recipe, struct team *team) {
     struct plan plan;
+    learner->team = team;
     plan_make(&plan, request, banks);
     model_place(&learner->model, &request->shape, &plan, banks);
     learner->parameters = (struct parameters){
@@ -69,16 +70,70 @@ static uint32_t enter_document(const struct model *model, const uint8_t *documen
     return count;
 }
 
+// A job: both passes over the document in the model's tokens (LEARNER_PASS), a forward pass over it and what follows each of its
+// positions (LEARNER_READ), or the logits of one more position (LEARNER_PREDICT).
+struct task {
+    const struct parameters *parameters;
+    const struct adam_step *step; // LEARNER_PASS
+    uint32_t count;               // positions; LEARNER_PREDICT: the position
+    uint8_t token;                // LEARNER_PREDICT
+};
+
+static float pass(const struct learner *learner, const struct task *task, const struct worker *worker) {
+    const struct model *model = &learner->model;
+    const struct weights weights = weights_at(&model->shape, task->parameters->values);
+    const struct part part = part_of_positions(worker, task->count);
+    forward(&part, model, &weights, model->tokens + part.first);
+    cross_entropy(&part, model, model->tokens + 1, task->count, task->step->gradient_scale);
+    return backward(&part, model, task->parameters, model->tokens, task->count, task->step);
+}
+
+static void read(const struct learner *learner, const struct task *task, const struct worker *worker) {
+    const struct model *model = &learner->model;
+    const struct weights weights = weights_at(&model->shape, task->parameters->values);
+    const struct part part = part_of_positions(worker, task->count);
+    forward(&part, model, &weights, model->tokens + part.first);
+    for (uint32_t t = part.first; t < part.first + part.count; ++t) {
+        softmax(row(model->logits, t), model->shape.vocab_size, 1.0f, 1.0f);
+    }
+    team_barrier(worker);
+}
+
+static void predict_logits(const struct learner *learner, const struct task *task, const struct worker *worker) {
+    const struct model *model = &learner->model;
+    const struct weights weights = weights_at(&model->shape, task->parameters->values);
+    const struct part part = part_of_outputs(worker, &model->shape, task->count);
+    forward(&part, model, &weights, &task->token);
+    team_barrier(worker);
+}
+
+void learner_help(const struct learner *learner, const struct worker *worker) {
+    const struct task *task = worker->team->argument;
+    switch ((enum learner_job)worker->team->job) {
+    case LEARNER_PASS:
+        pass(learner, task, worker);
+        break;
+    case LEARNER_READ:
+        read(learner, task, worker);
+        break;
+    case LEARNER_PREDICT:
+        predict_logits(learner, task, worker);
+        break;
+    case LEARNER_JOBS:
+        break;
+    }
+}
+
+static struct worker first_worker(const struct learner *learner) { return (struct worker){learner->team, 0}; }
+
 float learner_pass(struct learner *learner, const uint8_t *document, uint32_t length, const struct parameters *parameters,
                    const struct adam_step *step) {
-    const struct model *model = &learner->model;
-    const struct weights weights = weights_at(&model->shape, parameters->values);
-    const uint32_t count = enter_document(model, document, length);
+    const struct worker worker = first_worker(learner);
+    const struct task task = {
+        .parameters = parameters, .step = step, .count = enter_document(&learner->model, document, length)};
     learner->opening_scale = 0.0f;
-    forward(model, &weights, model->tokens, 0, count);
-    const float loss = cross_entropy(model, model->tokens + 1, count, step->gradient_scale);
-    backward(model, parameters, model->tokens, count, step);
-    return loss;
+    team_post(learner->team, LEARNER_PASS, &task);
+    return pass(learner, &task, &worker);
 }
 
 float learner_step(struct learner *learner) {
@@ -109,8 +164,10 @@ static const float *predict(struct learner *learner, uint8_t token, uint32_t pos
     const struct model *model = &learner->model;
     float *probabilities = row(model->logits, position);
     if (position > 0 || learner->opening_scale != scale) {
-        const struct weights weights = weights_at(&model->shape, learner->parameters.values);
-        forward(model, &weights, &token, position, 1);
+        const struct worker worker = first_worker(learner);
+        const struct task task = {.parameters = &learner->parameters, .count = position, .token = token};
+        team_post(learner->team, LEARNER_PREDICT, &task);
+        predict_logits(learner, &task, &worker);
         softmax(probabilities, model->shape.vocab_size, scale, 1.0f);
     }
     if (position == 0) {
@@ -154,15 +211,13 @@ const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32
 }
 
 uint32_t learner_read(struct learner *learner, const uint8_t *document, uint32_t length) {
-    const struct model *model = &learner->model;
-    const struct weights weights = weights_at(&model->shape, learner->parameters.values);
-    const uint32_t count = enter_document(model, document, length);
+    const struct worker worker = first_worker(learner);
+    const struct task task = {
+        .parameters = &learner->parameters, .count = enter_document(&learner->model, document, length)};
     learner->opening_scale = 0.0f;
-    forward(model, &weights, model->tokens, 0, count);
-    for (uint32_t t = 0; t < count; ++t) {
-        softmax(row(model->logits, t), model->shape.vocab_size, 1.0f, 1.0f);
-    }
-    return count;
+    team_post(learner->team, LEARNER_READ, &task);
+    read(learner, &task, &worker);
+    return task.count;
 }
 
 float learner_loss_at(const struct learner *learner, uint32_t position) {

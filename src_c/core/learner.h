@@ -11,6 +11,7 @@
 #include "core/model.h"
 #include "core/plan.h"
 #include "core/python_random.h"
+#include "core/team.h"
 #include "core/xoshiro.h"
 
 // How a model is trained.
@@ -22,6 +23,7 @@ struct recipe {
 };
 
 struct learner {
+    struct team *team; // that computes
     struct dataset dataset;
     struct model model;
     struct parameters parameters;
@@ -38,9 +40,15 @@ struct learner {
 
 // Places the arrays in the banks, seeds the generator, shuffles the documents and draws the weights.
 // request: with vocab_size and documents as dataset_open() found them. banks: in which plan_missing() finds nothing missing; they
-// are the learner's until the next begin.
+// are the learner's until the next begin. team: whose first member calls all functions here; the others, learner_help().
 void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
-                   const struct dataset *dataset, const struct recipe *recipe);
+                   const struct dataset *dataset, const struct recipe *recipe, struct team *team);
+
+// What the learner has its team do.
+enum learner_job { LEARNER_PASS, LEARNER_READ, LEARNER_PREDICT, LEARNER_JOBS };
+
+// Another member's part of a job that the learner has posted.
+void learner_help(const struct learner *learner, const struct worker *worker);
 
 // One training step on the next document; returns its loss, in nats. At most `steps` calls.
 float learner_step(struct learner *learner);

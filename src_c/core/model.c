@@ -39,8 +39,12 @@ struct layer_activations layer_activations(const struct model *model, uint32_t l
         .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
         .mlp_scale = first->mlp_scale + layer * positions,
         .hidden = rows_of_layer(first->hidden, layer, positions),
-        .active = first->active + layer * ACTIVE_WORDS(positions) * first->hidden.width,
+        .active = first->active + layer * MOST_MEMBERS * ACTIVE_WORDS(positions) * first->hidden.width,
     };
+}
+
+uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t member) {
+    return layer->active + member * ACTIVE_WORDS(model->shape.block_size) * layer->hidden.width;
 }
 
 // y[positions][out] = x[positions][in] * w[out][in]^T
@@ -109,6 +113,7 @@ void model_place(struct model *model, const struct model_shape *shape, const str
     model->residual = ROWS(residual, width);
     model->embedding_scale = array_at(plan, banks, ARRAY_embedding_scale);
     model->logits = ROWS(logits, shape->vocab_size);
+    model->log_probabilities = array_at(plan, banks, ARRAY_log_probabilities);
     model->tokens = array_at(plan, banks, ARRAY_tokens);
     model->residual_gradient = ROWS(residual_gradient, width);
     model->branch_gradient = ROWS(branch_gradient, width);
@@ -117,7 +122,7 @@ void model_place(struct model *model, const struct model_shape *shape, const str
     model->mixed_gradient = ROWS(mixed_gradient, width);
     model->score_gradients = ROWS(score_gradients, block);
     model->gradient_rows = array_at(plan, banks, ARRAY_gradient_rows);
-    model->few_rows = array_at(plan, banks, ARRAY_few_rows);
+    model->fc1_rows = array_at(plan, banks, ARRAY_fc1_rows);
     model->fc2_rows = array_at(plan, banks, ARRAY_fc2_rows);
     model->lm_head_rows = array_at(plan, banks, ARRAY_lm_head_rows);
 #undef ROWS

@@ -3,10 +3,12 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/plan.h"
 #include "core/shape.h"
+#include "core/team.h"
 #include "kernels/kernels.h"
 
 // A matrix with a row for each position.
@@ -42,7 +44,7 @@ struct layer_activations {
     struct rows mlp_input; // n_embd wide
     float *mlp_scale;
     struct rows hidden; // 4 n_embd wide
-    uint32_t *active;   // which of hidden are not zero, as relu() says it
+    uint32_t *active;   // which of hidden are not zero, as relu() says it: words of member 0, then of member 1 (active_of)
 };
 
 // Sizes of the products of both passes, named for what they compute; w is [out][in].
@@ -68,6 +70,7 @@ struct model {
     struct rows residual;                 // n_embd wide
     float *embedding_scale;
     struct rows logits; // vocab_size wide: then probabilities, then their gradient, in place
+    float *log_probabilities; // of each position's target
     uint8_t *tokens;    // block_size + 1
 
     // Gradients of activations, and of a few rows of weights at a time; no array holds the gradient of all weights.
@@ -76,9 +79,9 @@ struct model {
     struct rows hidden_gradient;
     struct rows qkv_gradient;
     struct rows mixed_gradient;
-    struct rows score_gradients; // of one head, block_size wide
+    struct rows score_gradients; // of one head for each member of a team, block_size wide
     float *gradient_rows;        // GRADIENT_ROWS * n_embd
-    float *few_rows;             // FEW_ROWS * n_embd
+    float *fc1_rows;             // FC1_ROWS * n_embd
     float *fc2_rows;             // FC2_ROWS * 4 n_embd
     float *lm_head_rows;         // GRADIENT_ROWS * n_embd
 };
@@ -90,23 +93,41 @@ struct layer_weights layer_weights(const struct model_shape *shape, const struct
 
 struct layer_activations layer_activations(const struct model *model, uint32_t layer);
 
+// What a member's relu() has noted of its own positions; the array of member 0 holds those of all once a pass has gone back to it.
+uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t member);
+
 // Where array `id` lies.
 void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id);
 
 // A model of this shape on arrays that have their places.
 void model_place(struct model *model, const struct model_shape *shape, const struct plan *plan, const struct banks *banks);
 
-// Logits of positions first .. first + count - 1 for these tokens, given the keys and values of earlier positions.
-// tokens: one for each position, tokens[0] is that of position first; first + count <= block_size.
-// Leaves activations for backward(). microgpt.py: gpt().
-void forward(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count);
+// What one member of a team computes of a forward pass.
+struct part {
+    const struct worker *worker;
+    uint32_t first, count; // positions
+    bool has_rows;         // whether it computes whole rows of these: all but the products of a shared position
+    bool by_outputs;       // whether all members share a position, product by product
+};
+
+// The worker's share of positions 0 .. count - 1.
+struct part part_of_positions(const struct worker *worker, uint32_t count);
+
+// The worker's share of a lone position.
+struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position);
+
+// Logits of the part's positions for these tokens, given the keys and values of earlier positions. All members call it; a
+// shared position's logits are whole behind the next barrier.
+// tokens: one for each position, tokens[0] is that of the part's first. Leaves activations for backward(). microgpt.py: gpt().
+void forward(const struct part *part, const struct model *model, const struct weights *weights, const uint8_t *tokens);
 
 // The first step of forward(): the residual stream of positions first .. first + count - 1 before the first layer.
 void embed(const struct model *model, const struct weights *weights, const uint8_t *tokens, uint32_t first, uint32_t count);
 
-// Turns the logits of positions 0 .. count - 1 into gradient_scale times the gradient of their mean cross-entropy, and
-// returns that mean, in nats.
-float cross_entropy(const struct model *model, const uint8_t *targets, uint32_t count, float gradient_scale);
+// Turns the logits of the part's positions into gradient_scale times their share in the gradient of the mean cross-entropy of
+// `count` positions, and keeps the logarithm of each target's probability. targets: of all positions, from 0 on.
+void cross_entropy(const struct part *part, const struct model *model, const uint8_t *targets, uint32_t count,
+                   float gradient_scale);
 
 // The parameters with their moments, each array in the order of struct weights.
 struct parameters {
@@ -115,9 +136,10 @@ struct parameters {
     float *second_moments;
 };
 
-// Backward pass after forward(tokens, 0, count) and cross_entropy(); each weight takes its Adam step as soon as its gradient
-// is complete, with nothing reading the old value afterwards.
-void backward(const struct model *model, const struct parameters *parameters, const uint8_t *tokens, uint32_t count,
-              const struct adam_step *step);
+// Backward pass after forward() and cross_entropy() of `count` positions from 0 on; each weight takes its Adam step as soon as
+// its gradient is complete, with nothing reading the old value afterwards. All members call it, and all have ended when it
+// returns. part: of positions. Returns the mean cross-entropy, in nats.
+float backward(const struct part *part, const struct model *model, const struct parameters *parameters, const uint8_t *tokens,
+               uint32_t count, const struct adam_step *step);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "core/team.h"
 #include "kernels/kernels.h"
 
 // Sizes stop at SATURATED instead of wrapping: a multiple of 4, and more than what is used of any bank.
@@ -29,6 +30,7 @@ static void measure(struct plan *plan, const struct plan_request *request) {
     const uint32_t H = request->shape.n_head;
     const uint32_t V = request->shape.vocab_size;
     const uint32_t P = shape_parameters(&request->shape);
+    const uint32_t active_words = MOST_MEMBERS * ACTIVE_WORDS(B);
     const uint32_t token_bytes = whole_words(B + 1);
     const uint32_t order_bytes = whole_words(2 * plan_order_length(request));
     const uint32_t shuffle_bytes = whole_words(2 * request->documents);

@@ -12,6 +12,7 @@
 
 struct microgpt {
     struct learner learner;
+    struct team team; // of one: the caller's thread
     void *image;
     void *memory;
 };
@@ -108,7 +109,8 @@ static int32_t begin(struct microgpt *microgpt, uint32_t image_bytes, const stru
     }
     memset(microgpt->memory, 0xFF, banks.bank[0].bytes); // NaN: what is read before it is written shows
     banks.bank[0].start = microgpt->memory;
-    learner_begin(&microgpt->learner, &request, &banks, &dataset, recipe);
+    microgpt->team.members = 1;
+    learner_begin(&microgpt->learner, &request, &banks, &dataset, recipe, &microgpt->team);
     return 1;
 }
 
