@@ -7,11 +7,19 @@ from pathlib import Path
 from mgbuild.plan import toolchain
 
 
-def program(body: str) -> str:
-    """C of a program for a board that is over with its first turn: a body that returns the exit status."""
+def program(body: str, second_core: str = "") -> str:
+    """C of a program for a board that is over with its first turn: a body that returns the exit status.
+
+    second_core: what the second core does, if it is started, until it only waits for the first.
+    """
     return f"""
 void app_begin(void) {{}}
 enum app_state app_turn(void) {{ return APP_ENDED; }}
+__attribute__((noinline)) static void team_wait(void) {{ for (;;) {{ __asm__ volatile(""); }} }}
+_Noreturn void app_second_core(void) {{
+{second_core}
+    for (;;) {{ team_wait(); }}
+}}
 int app_status(void) {{
 {body}
 }}

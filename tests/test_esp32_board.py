@@ -22,7 +22,7 @@ from mgbuild.plan import configure, options
 from mgbuild.plan.sources import sources
 
 REGISTERS = '#include "board/esp32/registers.h"'
-ENDLESS = '__attribute__((noinline)) static void endless(void) { for (;;) { __asm__ volatile(""); } }'
+ENDLESS = '__attribute__((noinline, unused)) static void endless(void) { for (;;) { __asm__ volatile(""); } }'
 TIMEOUT = 30  # seconds; a boot takes less than one
 
 Boot = Callable[..., str]
@@ -32,9 +32,11 @@ Boot = Callable[..., str]
 def boot(tmp_path: Path, esp32_emulator: str, cross: Cross) -> Boot:
     """Function that builds a program's body for the chip, boots it, and returns the console up to a line."""
 
-    def build_and_boot(body: str, until: str, before: str = "", timeout: float = TIMEOUT, baud: int = 115200) -> str:
+    def build_and_boot(
+        body: str, until: str, before: str = "", timeout: float = TIMEOUT, baud: int = 115200, second_core: str = ""
+    ) -> str:
         source = tmp_path / "program.c"
-        source.write_text(f'#include "board/board.h"\n#include "text/print.h"\n{before}\n{program(body)}')
+        source.write_text(f'#include "board/board.h"\n#include "text/print.h"\n{before}\n{program(body, second_core)}')
         (tmp_path / "generated").mkdir()
         (tmp_path / "generated/run_config.h").write_text(configure.run_config(options.parse({"baud": str(baud)})))
         parts = sources("board/xtensa", "board/esp32", "text", "math", "math/xtensa")
@@ -209,6 +211,158 @@ def test_the_chip_draws_another_word_each_time(boot: Boot) -> None:
     console = boot(body, until="done")
     first, second = re.search(r"^([0-9a-f]{8}) ([0-9a-f]{8}) drawn", console, re.MULTILINE).groups()
     assert first != second
+
+
+# ---- The second core ------------------------------------------------------------------------------------------------
+
+START = 'if (!board_start_second_core()) { print_text("no answer\\n"); return 1; }\n'
+CRASH = "static __attribute__((noinline)) void crash(void) { *(uint32_t *volatile)4 = 1; }"
+
+
+def crashes(console: str) -> list[str]:
+    """Core and cause of each crash."""
+    return re.findall(r"^Guru Meditation Error: Core  (\d panic'ed \(.*?\))\.", console, re.MULTILINE)
+
+
+def test_the_second_core_begins_in_the_state_of_the_first(boot: Boot) -> None:
+    """What each core has of its own, and its ROM leaves otherwise."""
+    numbers = {"MEMCTL": 97, "DBREAKA0": 144, "DBREAKC0": 160, "CPENABLE": 224, "INTENABLE": 228, "VECBASE": 231}
+    stores = "".join(f"state[{index}] = special_{number}();\n" for index, number in enumerate(numbers.values()))
+    before = f"""{"".join(special(number) for number in numbers.values())}
+        extern const char second_stack_bottom[], second_stack_top[], vectors_start[];
+        static volatile uint32_t state[10];
+        static volatile bool answered;
+        __attribute__((noinline)) static void look(void) {{
+            uint32_t word, bytes;
+            {stores}
+            __asm__ volatile("rur.fcr %0" : "=r"(word));
+            state[6] = word;
+            __asm__ volatile("rur.fsr %0" : "=r"(word));
+            state[7] = word;
+            state[8] = *(const uint32_t *)board_dataset(&bytes);
+            const uintptr_t here = (uintptr_t)&bytes;
+            state[9] = here > (uintptr_t)second_stack_bottom && here < (uintptr_t)second_stack_top;
+        }}"""
+    body = f"""{START} while (!answered) {{ }}
+        for (int i = 0; i < 10; i++) {{ print_hex(state[i]); print_text(" "); }}
+        print_hex((uintptr_t)second_stack_bottom); print_text(" ");
+        print_hex((uintptr_t)vectors_start); print_text(" state\\ndone\\n");
+        return 0;"""
+    words = re.search(
+        r"^((?:[0-9a-f]{8} )+)state$",
+        boot(body, until="done", before=before, second_core="look(); answered = true;"),
+        re.MULTILINE,
+    )
+    assert words
+    *state, guard, vectors = (int(word, 16) for word in words[1].split())
+    own = {"MEMCTL": 0, "DBREAKA0": guard, "DBREAKC0": 1 << 31, "CPENABLE": 1, "INTENABLE": 1 << 23, "VECBASE": vectors}
+    expected = {**own, "FCR": 0, "FSR": 0, "data set": 0x12345678, "on its stack": 1}
+    assert dict(zip(expected, state, strict=True)) == expected
+
+
+def test_the_second_core_is_started_after_the_rom_has_written_what_the_model_gets(boot: Boot) -> None:
+    """Its ROM's variables and stack, 0x3FFE3F20 to 0x3FFE7E30 (linker/esp32.ld): filled once it runs, they stay."""
+    body = f"""{START}
+        uint32_t *const begin = (uint32_t *)0x3FFE3F20, *const end = (uint32_t *)0x3FFE7E30;
+        for (uint32_t *word = begin; word < end; word++) {{ *word = 0xA5A5A5A5; }}
+        go = true;
+        while (!done) {{ }}
+        uint32_t changed = 0;
+        for (uint32_t *word = begin; word < end; word++) {{ changed += *word != 0xA5A5A5A5; }}
+        print_unsigned(changed, 1); print_text(" words changed\\n");
+        return 0;"""
+    second = "while (!go) {} for (volatile int i = 0; i < 100000; i++) {} done = true;"
+    console = boot(body, until="0 words", before="static volatile bool go, done;", second_core=second)
+    assert "\n0 words changed\n" in console
+
+
+def test_a_crash_of_the_second_core_is_explained_and_the_chip_starts_again(boot: Boot, tmp_path: Path) -> None:
+    body = f"{START} for (;;) {{ }} return 0;"
+    console = boot(body, until="# reset: after", before=CRASH, second_core="crash();")
+    assert crashes(console)[0] == "1 panic'ed (StoreProhibited)"
+    assert "\nCore  1 register dump:\n" in console
+    assert re.search(
+        r"^Backtrace: 0x4008[0-9a-f]{4}:0x3ffb[0-9a-f]{4}( 0x4008[0-9a-f]{4}:0x3ffb[0-9a-f]{4})+$", console, re.M
+    )
+    crash, _ = console.split("Rebooting...", 1)
+    expected = ["crash", "app_second_core", "board_start_on_second_core", "_start_second"]
+    assert functions_named(Decoder(tmp_path / "program.elf"), crash)[-4:] == expected
+    assert reports(console)[:2] == ["power-on or EN", "after a panic"]
+
+
+def test_a_stack_overflow_of_the_second_core_is_caught(boot: Boot) -> None:
+    deep = (
+        "static __attribute__((noinline)) int deep(int n) { volatile int x = n; return n == 0 ? 0 : deep(n - 1) + x; }"
+    )
+    body = f"{START} for (;;) {{ }} return 0;"
+    console = boot(body, until="Backtrace:", before=deep, second_core="deep(1000);")
+    assert crashes(console) == ["1 panic'ed (Stack overflow)"]
+
+
+@pytest.mark.parametrize("core", [0, 1])
+def test_a_crash_of_one_core_stops_the_other(boot: Boot, core: int) -> None:
+    """What the other would print goes on until the crash, and never after it."""
+    chatter = 'for (;;) { print_text("."); }'
+    first, second = ("while (!ready) {} crash();", f"ready = true; {chatter}")[:: 1 if core == 0 else -1]
+    before = f"{CRASH}\nstatic volatile bool ready;"
+    console = boot(f"{START} {first} return 0;", until="# reset: after", before=before, second_core=second)
+    assert crashes(console)[0] == f"{core} panic'ed (StoreProhibited)"
+    crash = console.split("Guru Meditation", 1)[1].split("Rebooting", 1)[0]
+    assert ".." not in crash
+
+
+def test_of_two_cores_that_crash_at_once_one_is_explained_and_whole(boot: Boot) -> None:
+    body = f"{START} while (!ready) {{}} go = true; crash(); return 0;"
+    second = "ready = true; while (!go) {} crash();"
+    before = f"{CRASH}\nstatic volatile bool ready, go;"
+    console = boot(body, until="# reset: after", before=before, second_core=second)
+    crash = console.split("Rebooting...", 1)[0]
+    (explained,) = crashes(crash)
+    assert explained[1:] == " panic'ed (StoreProhibited)"
+    assert len(re.findall(r"^Backtrace:( 0x[0-9a-f]{8}:0x[0-9a-f]{8})+$", crash, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "explained"),
+    [
+        ("team_wait();", "endless();", "1 endless"),
+        ("endless();", "team_wait();", "0 endless"),
+        ("team_wait();", "team_wait();", "[01] team_wait"),  # each waits for the other
+    ],
+    ids=["the second", "the first", "both"],
+)
+def test_a_hang_is_explained_by_the_core_that_hangs(
+    boot: Boot, tmp_path: Path, first: str, second: str, explained: str
+) -> None:
+    """Both get the watchdog's interrupt; who only waits for the other leaves the word to it."""
+    before = f"{ENDLESS}\nstatic void team_wait(void);"
+    console = boot(f"{START} {first} return 0;", until="# reset: watchdog", before=before, second_core=second)
+    crash, _ = console.split("Rebooting...", 1)
+    ((core, cause),) = re.findall(r"^Guru Meditation Error: Core  (\d) panic'ed \((.*?)\)\.", crash, re.MULTILINE)
+    assert cause == "the program hung"
+    function = functions_named(Decoder(tmp_path / "program.elf"), crash)[-4]
+    assert re.fullmatch(explained, f"{core} {function}")
+    assert reports(console)[:2] == ["power-on or EN", "watchdog: the program hung"]
+
+
+def test_a_reset_that_is_asked_for_stops_both_cores_and_both_start_again(boot: Boot) -> None:
+    body = f"""{START} while (!answered) {{}}
+        print_text("both run\\n");
+        if (read_register(0x3FF48050) != 1) {{ write_register(0x3FF48050, 1); board_reset(); }}
+        print_text("over\\n"); return 0;"""  # STORE1, which the reset keeps
+    before = f"{REGISTERS}\nstatic volatile bool answered;"
+    console = boot(body, until="over", before=before, second_core="answered = true;")
+    assert reports(console) == ["power-on or EN", "asked for"]
+    assert console.count("\nboth run\n") == 2
+
+
+def test_a_program_that_has_ended_has_stopped_both_cores(boot: Boot) -> None:
+    """Nothing is printed after the last word of the first core."""
+    second = 'ready = true; for (;;) { print_text("."); }'
+    body, before = f"{START} while (!ready) {{}} return 1;", "static volatile bool ready;"
+    with pytest.raises(TimeoutError) as caught:
+        boot(body, until="# reset: watchdog", before=before, timeout=12, second_core=second)
+    assert reports(str(caught.value)) == ["power-on or EN"]
 
 
 def damaged(factory: Path, folder: Path, at: int, replacement: bytes) -> Path:

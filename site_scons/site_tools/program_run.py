@@ -41,7 +41,8 @@ def _emulate(env: SConsEnvironment, name: str, elf: object, dataset: list, setti
     """Target `name`: run an ELF on the emulated core."""
 
     def command() -> list[str]:
-        return emulator.command(emulator.find(), Path(str(elf)), Path(str(dataset[0])))
+        program = Path(str(elf))
+        return emulator.command(emulator.find(), program, Path(str(dataset[0])), emulator.useful_cores(program))
 
     return _target(env, name, [elf, *dataset], dataset, command, settings, "scons flash monitor, with a board")
 

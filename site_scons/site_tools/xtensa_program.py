@@ -110,7 +110,7 @@ def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild.firmware import stack  # here, so that building for the host takes no package but SCons
 
     found = stack.of_firmware(Path(str(source[0])))
-    words = env["XTENSA"].for_linker(found.linker_flag)
+    words = [word for flag in found.linker_flags for word in env["XTENSA"].for_linker(flag)]
     for node, content in zip(target, (found.as_json(), "\n".join(words) + "\n"), strict=True):
         build_folder.write(Path(str(node)), content.encode())
 
@@ -118,9 +118,9 @@ def _measure_stack(target: list, source: list, env: SConsEnvironment) -> None:
 def _sized_program(
     env: SConsEnvironment, elf: str, sources: Sequence[Path], script: str, symbols: Mapping[str, int]
 ) -> tuple[object, object]:
-    """Nodes of an ELF whose stack is as large as its code can need, and of the JSON about the stack.
+    """Nodes of an ELF whose stacks are as large as its code can need, and of the JSON about them.
 
-    It is linked twice: the size of the stack changes no code.
+    It is linked twice: the size of a stack changes no code.
     """
     folder, stem = Path(elf).parent, Path(elf).stem
     draft = _program(env, str(folder / f"{stem}-draft.elf"), sources, script, symbols)

@@ -90,6 +90,32 @@ static void end(int with_status) {
     doing = THE_END;
 }
 
+// Before a model is placed in memory: see board_start_second_core().
+static void start_second_core(void) {
+    program.cores = 1;
+    if (settings.cores < 2 || !board_has_second_core()) {
+        return;
+    }
+    if (board_start_second_core()) {
+        program.cores = 2;
+    } else {
+        print_text("# the second core did not answer; going on with one\n");
+    }
+}
+
+// Nothing to do yet.
+__attribute__((noinline)) static void team_wait(void) {
+    for (;;) {
+        __asm__ volatile("");
+    }
+}
+
+void app_second_core(void) {
+    for (;;) {
+        team_wait();
+    }
+}
+
 void app_begin(void) {
     uint32_t capacity;
     const void *image = board_dataset(&capacity);
@@ -103,6 +129,7 @@ void app_begin(void) {
     }
     program.team.members = 1;
     program.banks = memory();
+    start_second_core();
     const struct plan_request request = program_request();
     if (program_accepts(&request, "# error: ")) {
         run_begin();

@@ -8,6 +8,7 @@
 #include "core/learner.h"
 
 struct program {
+    uint32_t cores; // that work
     struct dataset dataset;
     struct banks banks;
     struct plan_request request; // what the model in memory was begun with

@@ -18,6 +18,7 @@ struct settings {
     uint32_t steps;
     uint32_t samples;
     uint32_t log_every;
+    uint32_t cores; // that learn, where there are as many: 1 or 2
     float learning_rate;
     float temperature;
     uint32_t console;        // 1: commands are taken after the run where the board is not interactive too

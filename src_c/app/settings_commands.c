@@ -236,8 +236,8 @@ enum command_state info(char *arguments) {
     const struct model_shape *shape = &program.request.shape;
     print_text("microgpt-lx6 " VERSION "\n");
     board_print_info();
-    print_text("cores: 1\n");
-    print_labelled("text: ", program.dataset.documents);
+    print_labelled("cores: ", program.cores);
+    print_labelled("\ntext: ", program.dataset.documents);
     print_labelled(" documents, ", program.dataset.vocab_size - 1);
     print_text(" characters\n");
     if (!program.has_model) {

@@ -36,6 +36,13 @@ uint32_t board_random(void);
 // Where the packed data set is to be (core/dataset.h): 4-byte aligned, *capacity bytes readable in place.
 const void *board_dataset(uint32_t *capacity);
 
+// Whether there is a second core that works like the first: the same memory, the same instructions.
+bool board_has_second_core(void);
+
+// Starts it: it calls app_second_core(), below. To be called once, with the memory of board_memory() not yet in use. Returns
+// whether it has begun; one that does not answer in time stays off. Never on a board without one.
+bool board_start_second_core(void);
+
 // Memory that the program may fill as it likes, bank by bank: its start, 4-byte aligned, and its length in bytes; 0 where there
 // are no more banks.
 uint32_t board_memory(uint32_t bank, void **start);
@@ -56,6 +63,9 @@ enum app_state {
     APP_ENDED, // with app_status()
 };
 enum app_state app_turn(void);
+
+// The program on the second core, on a small stack of its own and with all memory shared.
+_Noreturn void app_second_core(void);
 
 // Exit status of a program that has ended.
 int app_status(void);

@@ -55,3 +55,8 @@ void app_begin(void) {}
 enum app_state app_turn(void) { return APP_ENDED; }
 
 int app_status(void) { return run_calls(); }
+
+_Noreturn void app_second_core(void) {
+    for (;;) {
+    }
+}

@@ -7,3 +7,8 @@ void app_begin(void) {}
 enum app_state app_turn(void) { return APP_ENDED; }
 
 int app_status(void) { return 0; }
+
+_Noreturn void app_second_core(void) {
+    for (;;) {
+    }
+}

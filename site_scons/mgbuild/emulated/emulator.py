@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 from mgbuild.errors import UserError
+from mgbuild.plan import settings_table
 
 PROGRAM = "qemu-system-xtensa"
 NOT_EMULATED = ("muluh", "mulsh")  # instructions that the chip has and the core de233_fpu has not
+CORES_SYMBOL = "emulated_cores"  # linker/sim.ld: a word for the number of cores
+SECOND_ENTRY = "_start_second"  # src_c/board/xtensa/start.S
 DATASET_SYMBOLS = ("dataset_start", "dataset_end")  # linker/sim.ld: where the data set is, up to the end of memory
 
 
@@ -50,16 +53,27 @@ def check_instructions(elf: Path) -> None:
                 )
 
 
-def command(program: str, firmware: Path, dataset: Path | None = None) -> list[str]:
+def useful_cores(firmware: Path) -> int:
+    """How many cores to emulate for a firmware: as many as its table of options asks for, if each finds a CPU here.
+
+    Two that share a CPU would wait for each other a time slice at a time.
+    """
+    table = settings_table.find(firmware.read_bytes())
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(table.cores if table else 1, usable)
+
+
+def command(program: str, firmware: Path, dataset: Path | None = None, cores: int = 1) -> list[str]:
     """Command line that runs `firmware` (ELF) with `dataset`, if any, in the core's memory; more flags may follow.
 
-    The generic loader starts the core at the ELF's entry point, which -kernel would not. Raises UserError
+    cores: 1, or 2 where time is no function of instructions (-icount), for then one core's wait costs a time slice.
+    The generic loader starts a core at the ELF's entry point, which -kernel would not. Raises UserError
     when the firmware is not one for this board, or the data set runs over the end of memory.
     """
-    from mgbuild.firmware.elf import absolute_symbols  # here, so that building for the host takes no package but SCons
+    from mgbuild.firmware.elf import addresses  # here, so that building for the host takes no package but SCons
 
-    symbols = absolute_symbols(firmware)
-    if not symbols.keys() >= set(DATASET_SYMBOLS):
+    symbols = addresses(firmware)
+    if not symbols.keys() >= {*DATASET_SYMBOLS, CORES_SYMBOL}:
         raise UserError(f"{firmware} has no symbol {DATASET_SYMBOLS[0]}: link it with linker/sim.ld")
     begin, end = (symbols[name] for name in DATASET_SYMBOLS)
     words = [
@@ -68,6 +82,9 @@ def command(program: str, firmware: Path, dataset: Path | None = None) -> list[s
         *("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting"),
         *("-device", f"loader,file={_quoted(firmware)},cpu-num=0"),
     ]
+    if cores > 1:
+        words += ["-smp", f"{cores}", "-device", f"loader,addr={symbols[SECOND_ENTRY]:#x},cpu-num=1"]
+        words += ["-device", f"loader,addr={symbols[CORES_SYMBOL]:#x},data={cores},data-len=4"]
     if dataset is None:
         return words
     excess = begin + dataset.stat().st_size - end
@@ -77,16 +94,16 @@ def command(program: str, firmware: Path, dataset: Path | None = None) -> list[s
 
 
 def capture(
-    firmware: Path, dataset: Path, timeout: float, *flags: str, typed: str = ""
+    firmware: Path, dataset: Path, timeout: float, *flags: str, typed: str = "", cores: int = 1
 ) -> subprocess.CompletedProcess[str]:
     """Run the program for at most `timeout` seconds and return its exit status and what it wrote.
 
-    typed: what it finds on its console.
+    typed: what it finds on its console. cores: as for `command`.
 
     Raises subprocess.TimeoutExpired after that time.
     """
     return subprocess.run(
-        [*command(find(), firmware, dataset), *flags],
+        [*command(find(), firmware, dataset, cores), *flags],
         input=typed,
         capture_output=True,
         encoding="utf-8",

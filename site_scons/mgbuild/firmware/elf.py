@@ -29,6 +29,16 @@ def symbols(file: ELFFile) -> Iterator[Symbol]:
     return table.iter_symbols() if isinstance(table, SymbolTableSection) else iter(())
 
 
+def addresses(elf: Path) -> dict[str, int]:
+    """Value of every global symbol that an ELF defines, by name; raises UserError when it cannot be read."""
+    with opened(elf) as file:
+        return {
+            symbol.name: symbol["st_value"]
+            for symbol in symbols(file)
+            if symbol["st_info"]["bind"] == "STB_GLOBAL" and symbol["st_shndx"] != "SHN_UNDEF"
+        }
+
+
 def absolute_symbols(elf: Path) -> dict[str, int]:
     """Value of every absolute symbol of an ELF, by name; raises UserError when it cannot be read."""
     with opened(elf) as file:

@@ -221,6 +221,7 @@ def text(report: Report, before: Report | None = None) -> str:
     rows += [(region.name, *_columns(region.used, region.capacity)) for region in report.regions]
     if report.stack:
         rows.append(("stack bound", *_columns(report.stack.program.bytes, report.stack.size)))
+        rows.append(("second stack", *_columns(report.stack.second.bytes, report.stack.second_size)))
     rows += [("static RAM", f"{report.static_ram:,}"), ("code in RAM", f"{report.code:,}")]
     lines = [f"memory of {report.elf}, bytes"]
     lines += [f"{name:<12}" + "".join(f"{cell:>13}" for cell in cells).rstrip() for name, *cells in rows]
@@ -336,7 +337,8 @@ def _paragraph(text: str) -> str:
 def _purposes(sections: Iterable[_Section], plan: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     """Static RAM by what it is for: they add up to it."""
     data = Counter({section.name: section.size for section in sections if not section.executable})
-    found = [("stack", data.pop(".stack", 0)), ("constants", data.pop(".rodata", 0))]
+    found = [("stack", data.pop(".stack", 0)), ("stack of the second core", data.pop(".second_stack", 0))]
+    found.append(("constants", data.pop(".rodata", 0)))
     found += [(name, size) for name, size in plan.get("purposes", {}).items() if size]
     gaps = sum(plan.get("extents", {}).values()) - sum(plan.get("purposes", {}).values())
     found += [("gaps between the model's arrays", gaps)] if gaps else []

@@ -126,11 +126,16 @@ def page(report: "Report", problems: Sequence[str]) -> str:
         f"code {report.code:,}; flash {_flash(report):,}.</p>",
     )
     if report.stack:
-        chain = " → ".join(f"{function} {frame}" for function, frame in report.stack.program.chain)
-        body.append(
-            f"<p>Stack: at most {report.stack.program.bytes:,} bytes, by the longest chain of calls "
-            f"({escape(chain)}); {report.stack.size:,} are set aside.</p>"
-        )
+        stack = report.stack
+        for name, bound, size in (
+            ("Stack", stack.program, stack.size),
+            ("Stack of the second core", stack.second, stack.second_size),
+        ):
+            chain = " → ".join(f"{function} {frame}" for function, frame in bound.chain)
+            body.append(
+                f"<p>{name}: at most {bound.bytes:,} bytes, by the longest chain of calls "
+                f"({escape(chain)}); {size:,} are set aside.</p>"
+            )
     body += [_table(("RAM of the chip", "bytes"), [*rows, (f"of the chip, {total / KB:g} KB", total)])]
     for bank in (*chip, flash(report)):
         body.append(f"<h2>{bank.name}</h2><p>{escape(bank.about)}</p>{_drawing(bank)}")

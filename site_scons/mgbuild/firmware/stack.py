@@ -35,12 +35,14 @@ ROM_STACK = {
 # call every function that it names.
 INDIRECT = {"command_run": "commands", "command_turn": "commands"}
 
-# What the stack of the program and that of a panic begin with, and the guard below the first (src_c/board/xtensa).
-ROOT, PANIC_ROOT = "_start", "panic_entry"
+# What the stacks of the program begin with, on the first and on the second core, and that of a panic, which has none of
+# its own for each core; and the guard below those of the program (src_c/board/xtensa).
+ROOT, SECOND_ROOT, PANIC_ROOT = "_start", "_start_second", "panic_entry"
 GUARD = 64
 MARGIN = 64  # beyond the bound, for the chain of calls that nobody thought of
 PANIC_STACK_SYMBOL = "panic_stack_size"  # linker/esp32.ld
 
+_NAMES = ("stack", "second_stack", "panic_stack")  # in JSON
 _STACK_POINTER = "a1"
 _FRAME = -1  # the value of a register that points to the frame
 _State = dict  # what registers (by name) and words of the frame (by number) may hold: sets of constants, if known
@@ -69,31 +71,31 @@ class Stack:
     """The stacks of a firmware: what its code can use of each, and what the program is given; sizes in bytes."""
 
     program: Bound
+    second: Bound  # the program on the second core
     panic: Bound
     size: int  # of the program's stack, with guard and margin
+    second_size: int
 
     @property
-    def linker_flag(self) -> str:
-        return f"--defsym=stack_size={self.size}"
+    def linker_flags(self) -> tuple[str, ...]:
+        return f"--defsym=stack_size={self.size}", f"--defsym=second_stack_size={self.second_size}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; `from_dict` reads it."""
-        return {
-            "stack_bound": self.program.bytes,
-            "stack_size": self.size,
-            "stack_chain": [step._asdict() for step in self.program.chain],
-            "panic_stack_bound": self.panic.bytes,
-            "panic_stack_chain": [step._asdict() for step in self.panic.chain],
-        }
+        found: dict[str, Any] = {"stack_size": self.size, "second_stack_size": self.second_size}
+        for name, bound in zip(_NAMES, (self.program, self.second, self.panic), strict=True):
+            found[f"{name}_bound"] = bound.bytes
+            found[f"{name}_chain"] = [step._asdict() for step in bound.chain]
+        return found
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """What `as_dict` has made; raises KeyError, TypeError or ValueError for anything else."""
-        program, panic = (
+        bounds = (
             Bound(int(document[f"{name}_bound"]), tuple(Frame(**step) for step in document[f"{name}_chain"]))
-            for name in ("stack", "panic_stack")
+            for name in _NAMES
         )
-        return cls(program, panic, int(document["stack_size"]))
+        return cls(*bounds, int(document["stack_size"]), int(document["second_stack_size"]))
 
     def as_json(self) -> str:
         return json.dumps(self.as_dict(), indent=1) + "\n"
@@ -130,11 +132,12 @@ def bound(elf: Path, root: str, indirect: Mapping[str, str] | None = None) -> Bo
 
 def of_firmware(elf: Path) -> Stack:
     """The stacks of a linked firmware; raises UserError as `bound`, or when a panic needs more stack than it has."""
-    program, panic = bound(elf, ROOT, INDIRECT), bound(elf, PANIC_ROOT, INDIRECT)
+    program, second, panic = (bound(elf, root, INDIRECT) for root in (ROOT, SECOND_ROOT, PANIC_ROOT))
     panic_stack = absolute_symbols(elf)[PANIC_STACK_SYMBOL]
     if panic.bytes > panic_stack:
         raise UserError(f"a panic can use {panic.bytes:,} bytes of stack and has {panic_stack:,}: {panic}")
-    return Stack(program, panic, size=-(-(program.bytes + GUARD + MARGIN) // 16) * 16)
+    size, second_size = (-(-(found.bytes + GUARD + MARGIN) // 16) * 16 for found in (program, second))
+    return Stack(program, second, panic, size, second_size)
 
 
 class _Program:

@@ -29,9 +29,9 @@ class Settings:
     temperature: float
     samples: int
     log_every: int
+    cores: int
     console: bool
     toolchain: str
-    cores: int
     kernels: str
     build: Path
     k: str
@@ -98,10 +98,8 @@ def _real(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def _choice(*valid: str, later: tuple[str, ...] = ()) -> Callable[[str], str]:
+def _choice(*valid: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text in later:
-            raise ValueError(f"is not available yet; for now: {', '.join(valid)}")
         if text not in valid:
             raise ValueError(f"is not one of the choices; {suggestion(text, valid)}")
         return text
@@ -111,10 +109,6 @@ def _choice(*valid: str, later: tuple[str, ...] = ()) -> Callable[[str], str]:
 
 def _choice_of_int(*valid: int) -> Callable[[str], int]:
     return lambda text: int(_choice(*map(str, valid))(text))
-
-
-def _cores(text: str) -> int:
-    return int(_choice("1", later=("2",))(text))
 
 
 def _switch(text: str) -> bool:
@@ -168,9 +162,9 @@ OPTIONS = (
     Option("temperature", "0.5", _real(1e-3, 1e3), "of the samples; low is cautious", RUN),
     Option("samples", "20", _whole(1, 1_000_000), "documents to invent after training", RUN),
     Option("log_every", "100", _whole(1, 10_000_000), "print the first, every N-th and the last step", RUN),
+    Option("cores", "2", _choice_of_int(1, 2), "cores of the chip that learn, 1 or 2; the bits are the same", RUN),
     Option("console", "no", _yes_or_no, "yes: host and sim take commands after the run", RUN),
     Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
-    Option("cores", "1", _cores, "1 (2 is not available yet)", BUILD),
     Option("kernels", "asm", _choice("asm", "plain"), "of sim and esp32: asm, or plain C; host has its own", BUILD),
     Option(
         *("flash_mode", "dio", _choice("dio", "dout", "qio", "qout")),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mgbuild.plan.options import Settings
 
 MAGIC = b"MGSETNGS"
-NUMBERS = ("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every")
+NUMBERS = ("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every", "cores")
 RATES = ("lr", "temperature")
 LEAST_SEED_ROOM = 2  # words of a seed that the console can set
 
@@ -24,6 +24,7 @@ class Table:
     steps: int
     samples: int
     log_every: int
+    cores: int
     lr: float
     temperature: float
     seed_from_chip: bool

@@ -119,6 +119,8 @@ static void pll_start(uint32_t crystal, uint32_t vco_mhz) {
     clock_wait_us(160); // enough for calibration with a slow clock of 32 kHz too
 }
 
+void clock_tell_rom(void) { rom_update_cpu_frequency(read_register(DPORT_CPU_PER_CONF) == 2 ? 240 : 160); }
+
 struct clock clock_start(void) {
     clock_stop(); // the chip may have been reset while it ran from the PLL
     write_field(RTC_CNTL_REG, RTC_CNTL_SCK_DCAP, 255u << 14);      // with these, the slow clock runs at 150 kHz

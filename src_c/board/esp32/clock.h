@@ -18,6 +18,10 @@ struct clock clock_start(void);
 // Back to the crystal. A chip that is reset while it runs from the PLL would boot with its UART and flash too fast.
 void clock_stop(void);
 
+// The ROM counts the time of waiting separately on each core. Called on the second before its first wait, there and when the
+// memory of board_memory() is no longer in use; on the first it changes nothing.
+void clock_tell_rom(void);
+
 // Waits. Takes as long at any clock.
 void clock_wait_us(uint32_t microseconds);
 

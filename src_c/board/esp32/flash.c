@@ -4,7 +4,7 @@
 #include "board/esp32/layout.h"
 #include "board/esp32/registers.h"
 
-enum { PRO_CPU = 0, FLASH_PROCESS = 0, KB = 1024, TEXTS_MARK = 0x54584554 };
+enum { PRO_CPU = 0, APP_CPU = 1, FLASH_PROCESS = 0, KB = 1024, TEXTS_MARK = 0x54584554 };
 
 bool flash_runs_at_apb(void) { return (read_register(SPI0_CLOCK) & SPI_CLK_EQU_SYSCLK) != 0; }
 
@@ -35,23 +35,42 @@ void rom_cache_flush(int cpu);
 void rom_cache_read_enable(int cpu);
 void rom_cache_read_disable(int cpu);
 
-bool flash_map(void) {
+// Shows flash at flash_window to a core, whose cache is off.
+static void map_window(int cpu) {
     const uint32_t page = (uintptr_t)flash_page;
     const uint32_t end = (uintptr_t)flash_dataset_end;
+    const uint32_t table = cpu == PRO_CPU ? DPORT_PRO_FLASH_MMU_TABLE : DPORT_APP_FLASH_MMU_TABLE;
+    const uint32_t cache = cpu == PRO_CPU ? DPORT_PRO_CACHE_CTRL1 : DPORT_APP_CACHE_CTRL1;
 
-    rom_cache_read_disable(PRO_CPU);
-    rom_cache_flush(PRO_CPU);
-    set_timing();
+    if (cpu == APP_CPU) {
+        set_bits(cache, DPORT_APP_CACHE_MMU_IA_CLR); // or its table is not written right (ESP-IDF: do_multicore_settings())
+    }
     for (uint32_t i = 0; i < DPORT_FLASH_MMU_TABLE_SIZE; i++) {
-        // 0, the ROM's choice, would show the start of flash
-        write_register(DPORT_PRO_FLASH_MMU_TABLE(i), DPORT_FLASH_MMU_INVALID);
+        write_register(table + 4 * i, DPORT_FLASH_MMU_INVALID); // 0, the ROM's choice, would show the start of flash
+    }
+    if (cpu == APP_CPU) {
+        clear_bits(cache, DPORT_APP_CACHE_MMU_IA_CLR);
     }
     int pages = 0;
     for (uint32_t offset = 0; offset < end; offset += page) {
         pages++;
     }
-    rom_cache_flash_mmu_set(PRO_CPU, FLASH_PROCESS, (uintptr_t)flash_window, 0, (int)(page / KB), pages);
-    clear_bits(DPORT_PRO_CACHE_CTRL1, DPORT_PRO_CACHE_MASK_DROM0);  // of this register, only this bit is safe to touch
+    rom_cache_flash_mmu_set(cpu, FLASH_PROCESS, (uintptr_t)flash_window, 0, (int)(page / KB), pages);
+    clear_bits(cache, DPORT_CACHE_MASK_DROM0); // of this register, no other bit is safe to touch
+}
+
+bool flash_map(void) {
+    rom_cache_read_disable(PRO_CPU);
+    rom_cache_flush(PRO_CPU);
+    set_timing();
+    map_window(PRO_CPU);
     rom_cache_read_enable(PRO_CPU);
     return texts_mark == TEXTS_MARK;
+}
+
+void flash_map_for_second_core(void) {
+    rom_cache_read_disable(APP_CPU);
+    rom_cache_flush(APP_CPU);
+    map_window(APP_CPU);
+    rom_cache_read_enable(APP_CPU);
 }

@@ -68,6 +68,12 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 // RTC: clocks, regulator, reset.
 #define RTC_CNTL_OPTIONS0 0x3FF48000
 #define RTC_CNTL_BBPLL_FORCE_PD (1u << 6 | 1u << 8 | 1u << 10) // BB_I2C, BBPLL_I2C, BBPLL
+#define RTC_CNTL_SW_CPU_RST(cpu) (1u << ((cpu) == 0 ? 5 : 4)) // PROCPU, APPCPU; read as 0
+#define RTC_CNTL_SW_STALL_C0(cpu) (3u << ((cpu) == 0 ? 2 : 0))
+#define RTC_CNTL_SW_STALLED_C0(cpu) (2u << ((cpu) == 0 ? 2 : 0)) // and ..._C1: in two registers, a code that stalls the core
+#define RTC_CNTL_SW_CPU_STALL 0x3FF480AC
+#define RTC_CNTL_SW_STALL_C1(cpu) (0x3Fu << ((cpu) == 0 ? 26 : 20))
+#define RTC_CNTL_SW_STALLED_C1(cpu) (0x21u << ((cpu) == 0 ? 26 : 20))
 #define RTC_CNTL_BIAS_I2C_FORCE_PD (1u << 18)
 #define RTC_CNTL_RESET_STATE 0x3FF48034
 #define RTC_CNTL_RESET_CAUSE_PROCPU(state) ((state) & 0x3F)
@@ -108,6 +114,7 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 
 // eFuse and the other marks of the chip's revision.
 #define EFUSE_BLK0_RDATA3 0x3FF5A00C
+#define EFUSE_DISABLE_APP_CPU (1u << 0) // a chip with one core
 #define EFUSE_RATED_160_MHZ (3u << 12)
 #define EFUSE_CHIP_VER_REV1 (1u << 15)
 #define EFUSE_BLK0_RDATA5 0x3FF5A014
@@ -169,14 +176,27 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 #define IO_MUX_SD_CLK 0x3FF49060
 #define IO_MUX_FUN_DRV (3u << 10)
 
-// Interrupt Matrix of the PRO CPU.
+// Interrupt Matrix of each CPU.
 #define DPORT_PRO_TG_WDT_LEVEL_INT_MAP 0x3FF00144
+#define DPORT_APP_TG_WDT_LEVEL_INT_MAP 0x3FF00258
 #define DPORT_PRO_UART_INTR_MAP 0x3FF0018C
 
-// System Registers (DPORT) and Memory Management: the flash cache of the PRO CPU.
+// System Registers (DPORT): the APP CPU.
+#define DPORT_APPCPU_CTRL_A 0x3FF0002C
+#define DPORT_APPCPU_RESETTING (1u << 0)
+#define DPORT_APPCPU_CTRL_B 0x3FF00030
+#define DPORT_APPCPU_CLKGATE_EN (1u << 0)
+#define DPORT_APPCPU_CTRL_C 0x3FF00034
+#define DPORT_APPCPU_RUNSTALL (1u << 0)
+#define DPORT_APPCPU_CTRL_D 0x3FF00038 // where its ROM jumps to, once that is not 0
+
+// System Registers (DPORT) and Memory Management: the flash cache of each CPU.
 #define DPORT_PRO_CACHE_CTRL1 0x3FF00044
-#define DPORT_PRO_CACHE_MASK_DROM0 (1u << 4)
-#define DPORT_PRO_FLASH_MMU_TABLE(page) (0x3FF10000u + 4 * (page))
+#define DPORT_APP_CACHE_CTRL1 0x3FF0005C
+#define DPORT_CACHE_MASK_DROM0 (1u << 4)  // in both
+#define DPORT_APP_CACHE_MMU_IA_CLR (1u << 13)
+#define DPORT_PRO_FLASH_MMU_TABLE 0x3FF10000
+#define DPORT_APP_FLASH_MMU_TABLE 0x3FF12000
 #define DPORT_FLASH_MMU_TABLE_SIZE 256
 #define DPORT_FLASH_MMU_INVALID 0x100
 

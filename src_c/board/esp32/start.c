@@ -6,6 +6,7 @@
 #include "board/esp32/console.h"
 #include "board/esp32/flash.h"
 #include "board/esp32/registers.h"
+#include "board/esp32/second_core.h"
 #include "board/esp32/watchdog.h"
 #include "board/xtensa/core.h"
 #include "board/xtensa/panic.h"
@@ -124,6 +125,7 @@ uint32_t board_cycles_per_millisecond(void) { return 1000 * clock.cpu_mhz; }
 
 _Noreturn void board_exit(int status) {
     (void)status; // nobody is there to take it
+    board_stop_other_core();
     console_drain();
     watchdogs_stop();
     core_halt();
@@ -131,10 +133,12 @@ _Noreturn void board_exit(int status) {
 
 // mark: what the next start says of it.
 _Noreturn static void restart(uint32_t mark) {
+    board_stop_other_core();
     write_register(RTC_CNTL_STORE0, mark);
     console_drain();
     watchdogs_stop();
     clock_stop();
+    other_core_release();
     rom_software_reset();
     for (;;) {
     }
@@ -145,6 +149,7 @@ _Noreturn void board_reset(void) { restart(ASKED); }
 _Noreturn void board_panicked(uint32_t event) {
     watchdog_feed(); // for the time that this takes
     print_text("\nRebooting...\n");
+    clock_tell_rom();
     clock_wait_us(PANIC_DELAY_US);
     restart(event == PANIC_WATCHDOG ? HUNG : PANICKED);
 }

@@ -9,8 +9,8 @@
 
 enum { TICKS_PER_MS = 2, SLOW_CLOCK_HZ = 150000 };
 
-// The processor's interrupt 23 is one of level 3 (ESP-IDF: core-isa.h), so it comes as PANIC_WATCHDOG (board/xtensa/panic.h), and
-// not while a window is saved or restored.
+// The processor's interrupt 23 is one of level 3 (ESP-IDF: core-isa.h), and not taken while a window is saved or restored.
+// watchdog_interrupt.S makes a PANIC_WATCHDOG of it.
 enum { WATCHDOG_INTERRUPT = 23 };
 
 static void unlock(void) {
@@ -50,8 +50,11 @@ void watchdog_start(void) {
     write_register(RTC_CNTL_WDTCONFIG0, RTC_CNTL_WDT_EN | RTC_CNTL_WDT_STG0_RESET_RTC | RTC_CNTL_WDT_LONG_RESET_PULSES);
     lock();
     write_register(DPORT_PRO_TG_WDT_LEVEL_INT_MAP, WATCHDOG_INTERRUPT);
-    core_enable_interrupts(1u << WATCHDOG_INTERRUPT);
+    write_register(DPORT_APP_TG_WDT_LEVEL_INT_MAP, WATCHDOG_INTERRUPT);
+    watchdog_watch_this_core();
 }
+
+void watchdog_watch_this_core(void) { core_enable_interrupts(1u << WATCHDOG_INTERRUPT); }
 
 void watchdog_feed(void) {
     unlock();

@@ -13,4 +13,7 @@ void watchdog_start(void);
 
 void watchdog_feed(void);
 
+// That panic comes on the core that asks too, unless it is waiting for the other. No peripheral is accessed.
+void watchdog_watch_this_core(void);
+
 #endif

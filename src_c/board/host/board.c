@@ -59,6 +59,10 @@ const void *board_dataset(uint32_t *capacity) {
     return dataset_start;
 }
 
+bool board_has_second_core(void) { return false; }
+
+bool board_start_second_core(void) { return false; }
+
 // As much address space as any model may take; pages come as they are used.
 uint32_t board_memory(uint32_t bank, void **start) {
     const uint32_t bytes = 0xFFFFF000u;

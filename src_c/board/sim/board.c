@@ -4,14 +4,18 @@
 #include <stddef.h>
 
 #include "board/sim/simcall.h"
+#include "board/xtensa/core.h"
 #include "board/xtensa/panic.h"
 #include "board/xtensa/start.h"
 #include "text/print.h"
 
 extern const char dataset_start[], dataset_end[];  // linker/sim.ld
 extern char bss_end[];
+extern const uint32_t emulated_cores;
 
 enum { STANDARD_INPUT = 0 };
+
+enum { ANSWER_CYCLES = 40000000 }; // a second, of a machine that may be busy with something else
 
 // Waits for input as long as *seconds says (a word of seconds, one of microseconds), without it for ever.
 static bool has_input(const uint32_t *seconds) {
@@ -32,6 +36,26 @@ _Noreturn void board_start(void) {
             board_exit(app_status());
         }
     }
+}
+
+// Between the cores. Not in .bss, for the emulator starts both at once, and the first zeroes that.
+static struct {
+    volatile bool called, answered;
+} second_core __attribute__((section(".data.second_core")));
+
+_Noreturn void board_start_on_second_core(void) {
+    while (!second_core.called) {
+    }
+    second_core.answered = true;
+    app_second_core();
+}
+
+bool board_has_second_core(void) { return emulated_cores > 1; }
+
+bool board_start_second_core(void) {
+    second_core.called = true;
+    second_core.called = core_wait_for(&second_core.answered, ANSWER_CYCLES);
+    return second_core.called;
 }
 
 void board_console_write(const char *text, uint32_t length) {
@@ -91,6 +115,8 @@ _Noreturn void board_exit(int status) {
         simcall(SIMCALL_EXIT, (uintptr_t)status, 0, 0);
     }
 }
+
+void board_stop_other_core(void) {} // there is no way to; the emulator ends soon, for both
 
 _Noreturn void board_panicked(uint32_t event) {
     (void)event;

@@ -4,12 +4,13 @@
 #include <stdbool.h>
 
 #include "board/board.h"
+#include "board/xtensa/core.h"
 #include "board/xtensa/ps.h"
 #include "text/print.h"
 
 enum { MOST_FRAMES = 32 };
 
-extern const char stack_bottom[], stack_top[], vectors_start[]; // linker scripts
+extern const char stack_bottom[], stack_top[], second_stack_bottom[], second_stack_top[], vectors_start[]; // linker scripts
 
 // Initialised, so that it is not in .bss, which panic_entry overwrites.
 static struct {
@@ -79,7 +80,10 @@ static const char *name_of(uint32_t event, const struct panic_special *special) 
 }
 
 static bool on_stack(uint32_t sp) {
-    return (sp & 3) == 0 && sp >= (uintptr_t)stack_bottom + 16 && sp <= (uintptr_t)stack_top;
+    const bool first = core_number() == 0;
+    const uintptr_t bottom = (uintptr_t)(first ? stack_bottom : second_stack_bottom);
+    const uintptr_t top = (uintptr_t)(first ? stack_top : second_stack_top);
+    return (sp & 3) == 0 && sp >= bottom + 16 && sp <= top;
 }
 
 static void print_frame(uint32_t pc, uint32_t sp) {
@@ -131,6 +135,7 @@ _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, con
         board_panicked(event);
     }
     state.panicking = true;
+    board_stop_other_core();
 
     // A guard hit while a window was being saved: the call that needed the window is what to show.
     const uint32_t windows = (uint32_t)((const uint32_t *)special - registers) / 4;
@@ -140,9 +145,13 @@ _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, con
         window = (PS_OWB(special->eps6) - windowbase) & (windows - 1);
     }
 
-    print_text("\nGuru Meditation Error: Core  0 panic'ed (");
+    print_text("\nGuru Meditation Error: Core  ");
+    print_unsigned(core_number(), 1);
+    print_text(" panic'ed (");
     print_text(name_of(event, special));
-    print_text("). Exception was unhandled.\n\nCore  0 register dump:\n");
+    print_text("). Exception was unhandled.\n\nCore  ");
+    print_unsigned(core_number(), 1);
+    print_text(" register dump:\n");
     print_register("PC", pc);
     print_register("PS", special->ps);
     for (uint32_t i = 0; i < 16; i++) {

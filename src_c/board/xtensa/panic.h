@@ -20,6 +20,9 @@ struct panic_special {
 _Noreturn void panic(uint32_t event, uint32_t pc, const uint32_t *registers, const struct panic_special *special,
                      uint32_t windowbase);
 
+// Stops the core that does not ask, whatever it does; there may be none.
+void board_stop_other_core(void);
+
 // What each board does after a panic has been printed.
 _Noreturn void board_panicked(uint32_t event);
 

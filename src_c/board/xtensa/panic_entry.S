@@ -3,7 +3,17 @@
 
 // From a vector (EXCSAVE1 = a0, EXCSAVE3 = program counter, a0 = event) to panic(event, pc, registers, special, windowbase).
 // The program is over: its windows are written out, this one first, and its .bss becomes the place for them, at
-// panic_registers, and for a stack below, since its own stack may be what went wrong.
+// panic_registers, and for a stack below, since its own stack may be what went wrong. There is one such place: of two cores
+// that panic, one goes on and stops the other.
+
+// A word for each core, not in .bss: whether it is here. Each core writes its own before it reads the other's, so they cannot
+// both go on; if they meet, the first does.
+    .section .data.panicking, "aw"
+    .balign 4
+    .type panicking, @object
+panicking:
+    .long   0, 0
+    .size panicking, . - panicking
 
     .section .text.panic_entry, "ax"
     .literal_position
@@ -12,6 +22,28 @@
     .type panic_entry, @function
 panic_entry:
     wsr.excsave2 a0
+    wsr.excsave4 a1
+    wsr.excsave5 a2
+    movi    a0, panicking
+    rur.threadptr a1        // the core's number
+    addx4   a1, a1, a0
+    movi    a2, 1
+    s32i    a2, a1, 0
+    memw
+    beq     a1, a0, .Lfirst_core
+    l32i    a2, a0, 0
+    beqz    a2, .Lgo_on
+    movi    a2, 0
+    s32i    a2, a1, 0
+.Lstopped:
+    waiti   15
+    j       .Lstopped
+.Lfirst_core:
+    l32i    a2, a0, 4
+    bnez    a2, .Lfirst_core
+.Lgo_on:
+    rsr.excsave5 a2
+    rsr.excsave4 a1
     rsr.windowbase a0
     wsr.excsave5 a0
     movi    a0, panic_registers

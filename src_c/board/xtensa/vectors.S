@@ -14,13 +14,13 @@
     .endm
 
 // EXCSAVE1 = a0, EXCSAVE3 = where, a0 = what happened (enum panic_event).
-    .macro panic_vector name, offset, event, pc
+    .macro panic_vector name, offset, event, pc, next=panic_entry
     vector \name, \offset
     wsr.excsave1 a0
     rsr.\pc a0
     wsr.excsave3 a0
     movi    a0, \event
-    j       panic_entry
+    j       \next
     end_vector \name
     .endm
 
@@ -107,7 +107,7 @@
     j       level2_interrupt
     end_vector level2_vector
 
-    panic_vector level3_vector, 0x1C0, 3, epc3
+    panic_vector level3_vector, 0x1C0, 3, epc3, level3_interrupt
     panic_vector level4_vector, 0x200, 4, epc4
     panic_vector level5_vector, 0x240, 5, epc5
     panic_vector debug_vector, 0x280, 6, epc6
@@ -116,7 +116,8 @@
     panic_vector user_vector, 0x340, 1, epc1
     panic_vector double_vector, 0x3C0, 0, depc
 
-// What a board without interrupts of level 2 makes of one; others have a function of this name. EXCSAVE2 = a0.
+// What a board without interrupts of these levels makes of one; others have functions of these names. For level 2,
+// EXCSAVE2 = a0; for level 3 as for panic_entry.
     .section .text.level2_panic, "ax"
     .balign 4
     .weak level2_interrupt
@@ -129,3 +130,11 @@ level2_interrupt:
     movi    a0, 2
     j       panic_entry
     .size level2_interrupt, . - level2_interrupt
+
+    .section .text.level3_panic, "ax"
+    .balign 4
+    .weak level3_interrupt
+    .type level3_interrupt, @function
+level3_interrupt:
+    j       panic_entry
+    .size level3_interrupt, . - level3_interrupt
