@@ -92,27 +92,22 @@ static void end(int with_status) {
 
 // Before a model is placed in memory: see board_start_second_core().
 static void start_second_core(void) {
-    program.cores = 1;
+    program.team.members = 1;
     if (settings.cores < 2 || !board_has_second_core()) {
         return;
     }
     if (board_start_second_core()) {
-        program.cores = 2;
+        program.team.members = 2;
     } else {
         print_text("# the second core did not answer; going on with one\n");
     }
 }
 
-// Nothing to do yet.
-__attribute__((noinline)) static void team_wait(void) {
-    for (;;) {
-        __asm__ volatile("");
-    }
-}
-
 void app_second_core(void) {
-    for (;;) {
-        team_wait();
+    const struct worker worker = {&program.team, 1};
+    for (uint32_t jobs = 0;; ++jobs) {
+        team_await(&program.team, jobs);
+        learner_help(&program.learner, &worker);
     }
 }
 
@@ -127,7 +122,6 @@ void app_begin(void) {
         end(1);
         return;
     }
-    program.team.members = 1;
     program.banks = memory();
     start_second_core();
     const struct plan_request request = program_request();

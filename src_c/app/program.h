@@ -8,12 +8,11 @@
 #include "core/learner.h"
 
 struct program {
-    uint32_t cores; // that work
     struct dataset dataset;
     struct banks banks;
     struct plan_request request; // what the model in memory was begun with
     struct learner learner;
-    struct team team; // the cores
+    struct team team; // the cores that compute
     struct xoshiro aside; // draws what the console invents
     bool has_model;
     bool is_outdated; // settings have changed that only a new start can take

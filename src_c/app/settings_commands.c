@@ -236,7 +236,7 @@ enum command_state info(char *arguments) {
     const struct model_shape *shape = &program.request.shape;
     print_text("microgpt-lx6 " VERSION "\n");
     board_print_info();
-    print_labelled("cores: ", program.cores);
+    print_labelled("cores: ", program.team.members);
     print_labelled("\ntext: ", program.dataset.documents);
     print_labelled(" documents, ", program.dataset.vocab_size - 1);
     print_text(" characters\n");

@@ -35,13 +35,20 @@ void embed(const struct model *model, const struct weights *weights, const uint8
 
 enum product { PLAIN, ONTO, SPARSE_ONTO };
 
-// The worker's part of y = x w^T, or of y += x w^T. Returns which outputs those were.
-static struct share multiply(const struct part *part, enum product product, float *y, const float *x, const float *w,
-                             const struct matmul_sizes *sizes) {
-    struct share outputs = {0, sizes->columns};
+// The outputs that a worker computes of the part's positions.
+static inline struct share outputs_of(const struct part *part, uint32_t columns) {
+    return part->by_outputs ? team_share(part->worker, columns, 0) : (struct share){0, columns};
+}
+
+// These outputs of y = x w^T, or of y += x w^T.
+static void multiply(const struct part *part, enum product product, float *y, const float *x, const float *w,
+                     const struct matmul_sizes *sizes) {
     struct matmul_sizes mine;
+    if (part->count == 0) {
+        return;
+    }
     if (part->by_outputs) {
-        outputs = team_share(part->worker, sizes->columns, 0);
+        const struct share outputs = outputs_of(part, sizes->columns);
         mine.columns = outputs.count;
         mine.depth = sizes->depth;
         mine.y_stride = sizes->y_stride;
@@ -50,8 +57,6 @@ static struct share multiply(const struct part *part, enum product product, floa
         y += outputs.first;
         w += outputs.first * sizes->w_stride;
         sizes = &mine;
-    } else if (part->count == 0) {
-        return outputs;
     }
     switch (product) {
     case PLAIN:
@@ -64,17 +69,13 @@ static struct share multiply(const struct part *part, enum product product, floa
         matmul_nt_add_sparse(y, x, w, part->count, sizes);
         break;
     }
-    return outputs;
 }
 
 static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
     const uint32_t width = model->shape.n_embd;
     const uint32_t head_size = model->products.forward.mix.columns;
     const uint32_t last = part->first + part->count;
-    struct share heads = {0, part->count > 0 ? model->shape.n_head : 0};
-    if (part->by_outputs) {
-        heads = team_share(part->worker, heads.count, 0);
-    }
+    const struct share heads = outputs_of(part, part->count > 0 ? model->shape.n_head : 0);
     struct rows attention = layer->attention;
     attention.first = row(attention, heads.first * model->shape.block_size);
     for (uint32_t head = heads.first; head < heads.first + heads.count; ++head) {
@@ -121,8 +122,9 @@ void forward(const struct part *part, const struct model *model, const struct we
             rmsnorm(mlp_input, layer.mlp_scale + first, residual, count, &model->products.norm);
         }
         meet(part);
-        const struct share units = multiply(part, PLAIN, hidden, mlp_input, w.fc1, &model->products.forward.fc1);
+        multiply(part, PLAIN, hidden, mlp_input, w.fc1, &model->products.forward.fc1);
         if (count > 0) {
+            const struct share units = outputs_of(part, layer.hidden.width);
             relu(hidden + units.first, active_of(model, &layer, part->worker->index) + units.first, count, units.count);
         }
         meet(part);

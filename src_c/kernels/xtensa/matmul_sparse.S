@@ -3,13 +3,14 @@
 //                                                                twin: plain/products.c    contract: kernels.h
 //
 // nt, nn      in     a2=y a3=x a4=w a5=rows a6=sizes
-//             A row of x is taken in pieces of up to PIECE steps: first the addresses of what is not zero go to a list,
-//             then each block of 8 columns (or 1) walks along the list.
-//             live   a2=y of these columns  a3=x of the next piece  a4=w of these columns, nt: less the row's x
-//                    a5=columns left  a6=length of the list  a7=bits of x, address of x, then of w  a15=place in the list
-//                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride  a9=x of the row
-//             order  9 instructions for 4 zeros; another x: 6, and 20 (nn 22) for 8 columns; 23 for 8 columns of a piece
-// uses   f0-f7=sums of 8 columns of one row f14=w f15=x, LBEG/LEND/LCOUNT      stack 320 (leaf)      over-read 0
+//             A row of x is taken in pieces of up to PIECE steps: first the places of what is not zero go to a list, in
+//             bytes from the piece's first, so that a place is a byte; then each block of 8 columns (or 1) walks along it.
+//             live   listing:  a3=next x  a4=x of the piece  a7=bits of x, its place  a15=end of the list
+//                    products: a2=y of these columns  a3=x of the piece  a4=w of these columns at the piece
+//                    a5=columns left  a6=length of the list  a7=place, then address of w  a15=place in the list
+//                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride
+//             order  9 instructions for 4 zeros; another x: 7, and 20 (nn 21) for 8 columns; 23 for 8 columns of a piece
+// uses   f0-f7=sums of 8 columns of one row f14=w f15=x, LBEG/LEND/LCOUNT      stack 128 (leaf)      over-read 0
 // chains one for each output, ascending
 #include "kernels/xtensa/kernel.h"
 
@@ -22,10 +23,11 @@
 #define SPARSE_X_STRIDE 24
 #define SPARSE_DEPTH 28
 #define SPARSE_DEPTH_LEFT 32
-#define SPARSE_LIST 36
-#define PIECE 64 // words of the list
-#define SPARSE_FRAME_BYTES 320
-#if SPARSE_LIST + 4 * PIECE + SAVE_AREA_BYTES > SPARSE_FRAME_BYTES
+#define SPARSE_NEXT_PIECE 36 // x
+#define SPARSE_LIST 40
+#define PIECE 64 // steps: as many words as a byte can tell the places of
+#define SPARSE_FRAME_BYTES 128
+#if SPARSE_LIST + PIECE + SAVE_AREA_BYTES > SPARSE_FRAME_BYTES
 #error "the list of a piece reaches into the save area of its frame"
 #endif
 
@@ -78,11 +80,10 @@
     sums    lsi, \columns
     addi    a15, a1, SPARSE_LIST
     loopnez a6, 2f
-    l32i    a7, a15, 0
-    addi    a15, a15, 4
-    lsi     f15, a7, 0
+    l8ui    a7, a15, 0
+    addi    a15, a15, 1
+    lsx     f15, a3, a7
     .ifc \kind, nn
-    sub     a7, a7, a9
     mull    a7, a7, a8
     .endif
     add     a7, a7, a4
@@ -107,8 +108,9 @@
 // An x that is not zero, \offset bytes from a3, goes to the list; then back to \next.
 .macro list_x offset, next
     addi    a7, a3, \offset
-    s32i    a7, a15, 0
-    addi    a15, a15, 4
+    sub     a7, a7, a4
+    s8i     a7, a15, 0
+    addi    a15, a15, 1
     j       \next
 .endm
 
@@ -143,7 +145,6 @@
     .endif
 10: // a row
     .ifc \kind, nn
-    mov     a9, a3
     mov     a15, a2
     loopnez a7, 11f
     ssip    f0, a15, 4
@@ -155,6 +156,7 @@
     minu    a6, a6, a5
     sub     a5, a5, a6
     s32i    a5, a1, SPARSE_DEPTH_LEFT
+    mov     a4, a3
     addi    a15, a1, SPARSE_LIST
     srli    a7, a6, 2
     extui   a6, a6, 0, 2
@@ -179,16 +181,19 @@
 18:
     addi    a3, a3, 4
 19:
-    l32i    a4, a1, SPARSE_W
+    s32i    a3, a1, SPARSE_NEXT_PIECE
+    mov     a3, a4
     sub     a6, a15, a1
-    l32i    a5, a1, SPARSE_COLUMNS
     addi    a6, a6, -SPARSE_LIST
-    .ifc \kind, nt
-    l32i    a7, a1, SPARSE_X
-    sub     a4, a4, a7
-    .endif
-    srli    a6, a6, 2
     beqz    a6, 26f
+    l32i    a7, a1, SPARSE_X
+    l32i    a15, a1, SPARSE_W
+    l32i    a5, a1, SPARSE_COLUMNS
+    sub     a4, a3, a7      // from the row's x to the piece's
+    .ifc \kind, nn
+    mull    a4, a4, a8
+    .endif
+    add     a4, a4, a15
     listed_columns \kind, 8
     beqz    a5, 25f
     listed_columns \kind, 1
@@ -196,6 +201,7 @@
     l32i    a2, a1, SPARSE_Y
 26:
     l32i    a5, a1, SPARSE_DEPTH_LEFT
+    l32i    a3, a1, SPARSE_NEXT_PIECE
     bnez    a5, 12b
     l32i    a5, a1, SPARSE_ROWS
     l32i    a7, a1, SPARSE_Y_STRIDE
