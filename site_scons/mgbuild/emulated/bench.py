@@ -4,7 +4,7 @@ import json
 import random
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mgbuild.plan.shape import Shape
 
 HEADLINE = ("matmul_nt", "matmul_nn")  # dense forward and input-gradient products
 SCALAR_STEPS = 4
+BARRIER_CYCLES = 40  # from the later core's arrival until both go on: a store, a load, two memw; stated, not measured
 WIDTH = 80  # columns of the tables
 
 
@@ -85,6 +86,32 @@ def core(plugin: Path, firmware: Path, image: Path, settings: Settings) -> dict[
             name: {"instructions": count / steps, "cycles_model": cycles[name] / steps}
             for name, count in instructions.most_common()
         },
+    }
+
+
+def two_cores(plugin: Path, firmware: Path, image: Path) -> dict[str, Any]:
+    """Counts of a whole run on two cores, without what is spent in waiting for the other.
+
+    A step takes, by the cycle model, the slower core's time between one barrier and the next, and BARRIER_CYCLES more.
+    """
+    counts = profile.run(plugin, firmware, image, cores=2)
+    steps = counts.steps
+
+    def by_core(phases: Collection[str]) -> list[int]:
+        found = profile.total(counts.instructions, phases, lambda owner: str(owner.core))
+        return [found["0"], found["1"]]
+
+    cycles = marks = 0
+    for first, second in profile.stretches(plugin, firmware, image, counts):
+        cycles += max(sum(stretch.cycles[phase] for phase in profile.TRAINING) for stretch in (first, second))
+        marks += first.phase in profile.TRAINING
+    barriers = marks - steps  # one mark of a step is the beginning of a job
+    return {
+        "steps": steps,
+        "instructions_per_step": [count / steps for count in by_core(profile.TRAINING)],
+        "cycles_per_step_model": (cycles + barriers * BARRIER_CYCLES) / steps,
+        "barriers_per_step": barriers / steps,
+        "instructions_per_token": max(by_core(["generation"])) / counts.tokens,
     }
 
 
@@ -208,6 +235,7 @@ def main(
         "xtensa": {
             "asm": core(plugin, asm, image, settings),
             "plain": core(plugin, plain, image, settings),
+            "two_cores": two_cores(plugin, asm, image),
         },
         "host": host(library, image, text, settings),
     }

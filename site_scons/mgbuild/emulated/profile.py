@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from mgbuild.emulated import emulator, lx6
 from mgbuild.errors import UserError
@@ -27,8 +28,14 @@ PHASES = {
     "cross_entropy": "forward",
     "backward": "backward",
     "adam_update": "Adam",
-    "learner_complete": "generation",  # with everything it calls
+    "learner_help": "rest",
+    "team_post": "rest",
+    "team_wait": "waiting",
+    "learner_complete": "generation",
+    "predict_logits": "generation",
 }
+WITH_ALL_THEY_CALL = ("learner_complete", "predict_logits")
+MARKS = ("team_post", "team_wait")  # on each core as many: where it gives out or takes a job, and at each barrier
 TRAINING = ("forward", "backward", "Adam", "rest")
 TIMEOUT = 1800  # seconds; the plain kernels take some minutes on a busy machine
 WINDOW_VECTORS = "window_"  # names of the handlers begin so
@@ -36,11 +43,19 @@ WINDOW_VECTORS = "window_"  # names of the handlers begin so
 
 @dataclass(frozen=True)
 class Owner:
-    """Whom an instruction counts to: the phase, the kernel that runs ("" outside), the function that holds it."""
+    """Whom an instruction counts to: the phase, the kernel that runs ("" outside), the function that holds it, the core."""
 
     phase: str
     kernel: str
     function: str
+    core: int = 0
+
+
+class Stretch(NamedTuple):
+    """What a core does between two marks: the phase in which it ends, and the modelled cycles by phase, without waiting."""
+
+    phase: str
+    cycles: Counter[str]
 
 
 @dataclass
@@ -50,6 +65,7 @@ class Profile:
     instructions: Counter[Owner] = field(default_factory=Counter)
     cycles: Counter[Owner] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)  # of each function
+    costs: dict[tuple[str, ...], int] = field(default_factory=dict)  # modelled cycles of a run behind another, outside waiting
     console: str = ""
 
     @property
@@ -72,36 +88,61 @@ def total(counts: Counter[Owner], phases: Collection[str], key: Callable[[Owner]
     return sums
 
 
-def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = ()) -> Profile:
+def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = (), cores: int = 1) -> Profile:
     """Profile a run of the program on the emulated core; `kernels` are functions with what they call.
 
-    The counts are exact and the same in every run. Raises UserError when the emulator takes no plugin, the program
-    fails, or the firmware lacks a function of PHASES.
+    The counts are exact and the same in every run, those of waiting aside. Raises UserError when the emulator takes no
+    plugin, the program fails, or the firmware lacks a function of PHASES.
     """
     functions = _functions(firmware)
     starts = {name: start for start, _, name in functions}
+    present = [name for name in kernels if name in starts]
+    lines, console = _traced(plugin, firmware, dataset, [f"kernel={starts[name]:x}" for name in present], cores)
+    profile = Profile(console=console)
+    _attribute(profile, lines, present, functions, lx6.Code(firmware))
+    return profile
+
+
+def stretches(plugin: Path, firmware: Path, dataset: Path, profile: Profile) -> list[tuple[Stretch, Stretch]]:
+    """What both cores do between one mark and the next, in order, from a second run with two cores; `profile` is the first."""
+    phases = ["start", *PHASES.values()]
+    with tempfile.TemporaryDirectory() as folder:
+        costs = Path(folder, "costs")
+        costs.write_text("".join(f"{' '.join(pair)} {cycles}\n" for pair, cycles in profile.costs.items()), encoding="ascii")
+        lines, _ = _traced(plugin, firmware, dataset, [f"costs={costs}"], 2)
+    found: tuple[list[Stretch], list[Stretch]] = ([], [])
+    for core, last, *cycles in lines:
+        by_phase: Counter[str] = Counter()
+        for phase, count in zip(phases, cycles, strict=True):
+            by_phase[phase] += int(count)
+        found[int(core)].append(Stretch(phases[int(last) + 1], by_phase))
+    return list(zip(*found, strict=False))  # the last one on either core has no mark at its end
+
+
+def _traced(
+    plugin: Path, firmware: Path, dataset: Path, arguments: Iterable[str], cores: int
+) -> tuple[list[list[str]], str]:
+    """What the plugin writes with these arguments, line by line in words, and what the program prints."""
+    starts = {name: start for start, _, name in _functions(firmware)}
     missing = [name for name in PHASES if name not in starts]
     if missing:
         raise UserError(f"{firmware} cannot be profiled, it has no function {', '.join(missing)}")
     phases = list(PHASES)
-    present = [name for name in kernels if name in starts]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "pairs")
-        arguments = [f"out={output}", f"keep={phases.index('learner_complete')}"]
-        arguments += [f"phase={starts[name]:x}" for name in phases]
-        arguments += [f"kernel={starts[name]:x}" for name in present]
-        flags = ["-plugin", ",".join([str(plugin.resolve()), *arguments])]
+        words = [f"out={output}", *(f"phase={starts[name]:x}" for name in phases), *arguments]
+        words += [f"keep={phases.index(name)}" for name in WITH_ALL_THEY_CALL]
+        words += [f"mark={phases.index(name)}" for name in MARKS]
+        words += [f"alone={phases.index('team_wait')}"]
+        flags = ["-plugin", ",".join([str(plugin.resolve()), *words])]
         try:
-            result = emulator.capture(firmware, dataset, TIMEOUT, *flags)
+            result = emulator.capture(firmware, dataset, TIMEOUT, *flags, cores=cores)
         except subprocess.TimeoutExpired:
             raise UserError(f"profiling {firmware} takes more than {TIMEOUT} seconds; use fewer steps") from None
         if result.returncode != 0 or not output.exists():
             reason = (result.stderr or result.stdout).strip()[-500:]
             raise UserError(f"{emulator.PROGRAM} cannot profile {firmware}: {reason or 'no counts'}")
-        pairs = [line.split() for line in output.read_text(encoding="ascii").splitlines()]
-    profile = Profile(console=result.stdout)
-    _attribute(profile, pairs, [PHASES[name] for name in phases], present, functions, lx6.Code(firmware))
-    return profile
+        return [line.split() for line in output.read_text(encoding="ascii").splitlines()], result.stdout
 
 
 def _functions(firmware: Path) -> list[tuple[int, int, str]]:
@@ -114,7 +155,6 @@ def _functions(firmware: Path) -> list[tuple[int, int, str]]:
 def _attribute(
     profile: Profile,
     pairs: Iterable[list[str]],
-    phases: list[str],
     kernels: list[str],
     functions: list[tuple[int, int, str]],
     code: lx6.Code,
@@ -131,12 +171,13 @@ def _attribute(
     def state_after(run: lx6.Run, lost: int) -> lx6.State:
         return lx6.pause(lx6.execute(run)[1], lost)
 
-    for phase, kernel, *addresses, count in pairs:
+    phases = list(PHASES.values())
+    for core, phase, kernel, *addresses, count in pairs:
         before_first, before_last, first, last = (int(address, 16) for address in addresses)
         run = code.run(first, last)
         function = holders.get(first, "elsewhere")
         phase_name = phases[int(phase)] if int(phase) >= 0 else "start"
-        owner = Owner(phase_name, kernels[int(kernel)] if int(kernel) >= 0 else "", function)
+        owner = Owner(phase_name, kernels[int(kernel)] if int(kernel) >= 0 else "", function, int(core))
         lost, state = 0, lx6.IDLE
         if before_last:
             before = code.run(before_first, before_last)
@@ -146,7 +187,10 @@ def _attribute(
             if first in starts and before[-1].name in lx6.CALLS:
                 profile.calls[function] += int(count)
         profile.instructions[owner] += int(count) * len(run)
-        profile.cycles[owner] += int(count) * (lost + lx6.execute(run, state)[0])
+        cycles = lost + lx6.execute(run, state)[0]
+        profile.cycles[owner] += int(count) * cycles
+        if phase_name != "waiting":
+            profile.costs[tuple(addresses)] = cycles
 
 
 def main(arguments: list[str]) -> str:
