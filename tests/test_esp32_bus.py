@@ -35,7 +35,7 @@ KEY = 0x50D83AA1
 SYSCLK_CONF, XTAL_TICK_CONF, PLL_TICK_CONF, SYSCON_DATE = 0x3FF66000, 0x3FF66004, 0x3FF66008, 0x3FF6607C
 ANA_CONFIG, CPU_PER_CONF = 0x6000E044, 0x3FF0003C
 EFUSE_RDATA3, EFUSE_RDATA5 = 0x3FF5A00C, 0x3FF5A014
-WDT_INT_MAP = 0x3FF00144
+WDT_INT_MAP, APP_WDT_INT_MAP = 0x3FF00144, 0x3FF00258
 
 # spi_reg.h, io_mux_reg.h.
 SPI0_CTRL2, SPI0_CLOCK, SPI0_USER, SPI0_USER1, IO_MUX_SD_CLK = (
@@ -47,8 +47,11 @@ SPI0_CTRL2, SPI0_CLOCK, SPI0_USER, SPI0_USER1, IO_MUX_SD_CLK = (
 )
 SPI0_DIVIDER = {"80m": 1 << 31, "40m": 1 << 12, "26m": 2 << 12, "20m": 3 << 12}
 
-# dport_reg.h: the PRO CPU's cache.
+# dport_reg.h: each CPU's cache, and the APP CPU.
 CACHE_CTRL1, MMU_TABLE = 0x3FF00044, 0x3FF10000
+APP_CACHE_CTRL1, APP_MMU_TABLE = 0x3FF0005C, 0x3FF12000
+APPCPU_CTRL_A, APPCPU_CTRL_B, APPCPU_CTRL_C, APPCPU_CTRL_D = 0x3FF0002C, 0x3FF00030, 0x3FF00034, 0x3FF00038
+SW_CPU_STALL = 0x3FF480AC  # rtc_cntl_reg.h
 
 # Contents of registers whose other bits the code must leave as they are.
 BEFORE = 0xA5C3963C
@@ -405,6 +408,7 @@ def start(expected: Expected) -> None:
     expected.write(RTC_WDTCONFIG0, 1 << 31 | 4 << 28 | 7 << 14 | 7 << 11)  # EN, STG0 RESET_RTC, 3.2 us pulses
     lock(expected)
     expected.write(WDT_INT_MAP, 23)  # core-isa.h: XCHAL_INT23_LEVEL 3, external; PS.EXCM masks it (XCHAL_EXCM_LEVEL 3)
+    expected.write(APP_WDT_INT_MAP, 23)
     expected.call("wsr.intenable", 1 << 23)
 
 
@@ -453,6 +457,7 @@ def test_the_board_starts_in_this_order(number: int, chip: MakeChip) -> None:
     map_flash(expected)
     start(expected)
     listen(expected)
+    stop_core(expected, 1)
     stop(expected)
     assert without_console(double.events) == expected.events
     assert console_of(double) == (
@@ -507,21 +512,29 @@ def test_the_reason_of_a_reset_is_named(cause: int, stored: int, reason: str, ch
     assert double.registers[STORE0] == 0, "or the next software reset would be called one after a panic"
 
 
+def restart(expected: Expected, mark: int, core: int = 0) -> None:
+    """By a core: the other stops before clocks change, and is let go last, for a stall would outlast the reset."""
+    stop_core(expected, 1 - core)
+    expected.write(STORE0, mark)
+    stop(expected)
+    pll_off(expected)
+    release_core(expected, 1 - core)
+    expected.call("software_reset")
+
+
 @pytest.mark.parametrize(("event", "mark"), [(1, PANICKED), (0, PANICKED), (6, PANICKED), (5, PANICKED), (3, HUNG)])
 def test_a_panic_puts_the_clock_back_before_the_reset(event: int, mark: int, chip: MakeChip) -> None:
     """system_internal.c, esp_restart_noos(): or the ROM's console and flash would be too fast.
 
     Event 3 is the watchdog's interrupt. It is fed first, for the delay may be longer than what its time has left.
     """
-    before = dict.fromkeys(CLOCK_REGISTERS, BEFORE)
+    before = dict.fromkeys(CLOCK_REGISTERS, BEFORE) | {CPU_PER_CONF: 2}
     double, expected = chip(before), Expected(before)
     assert double.run("board_panicked", event) == "reset"
     feed(expected)
+    expected.call("ets_update_cpu_frequency", 240)
     expected.call("ets_delay_us", 3_000_000)
-    expected.write(STORE0, mark)
-    stop(expected)
-    pll_off(expected)
-    expected.call("software_reset")
+    restart(expected, mark)
     assert without_console(double.events) == expected.events
     assert double.sent == b"\r\nRebooting...\r\n", "all of it, before the clock changes"
 
@@ -530,11 +543,103 @@ def test_a_reset_that_is_asked_for_puts_the_clock_back_too(chip: MakeChip) -> No
     before = dict.fromkeys(CLOCK_REGISTERS, BEFORE)
     double, expected = chip(before), Expected(before)
     assert double.run("board_reset") == "reset"
-    expected.write(STORE0, ASKED)
-    stop(expected)
-    pll_off(expected)
-    expected.call("software_reset")
+    restart(expected, ASKED)
     assert double.events == expected.events
+
+
+# ---- The second core ------------------------------------------------------------------------------------------------
+
+
+def stop_core(expected: Expected, core: int) -> None:
+    """system_internal.c, esp_restart_noos(): reset, then stall; cpu_utility_ll.h: code 0x86, from two registers."""
+    reset, code_2, code_21 = ((1 << 5, 2, 26), (1 << 4, 0, 20))[core]
+    expected.set(OPTIONS0, reset)
+    expected.field(OPTIONS0, 3 << code_2, 2 << code_2)
+    expected.field(SW_CPU_STALL, 0x3F << code_21, 0x21 << code_21)
+
+
+def release_core(expected: Expected, core: int) -> None:
+    """cpu_utility_ll_unstall_cpu()."""
+    code_2, code_21 = ((2, 26), (0, 20))[core]
+    expected.clear(OPTIONS0, 3 << code_2)
+    expected.clear(SW_CPU_STALL, 0x3F << code_21)
+
+
+SECOND_CORE_REGISTERS = (APP_CACHE_CTRL1, APPCPU_CTRL_A, APPCPU_CTRL_B, APPCPU_CTRL_C, OPTIONS0, SW_CPU_STALL)
+
+
+@pytest.fixture
+def second_core(board: ctypes.CDLL) -> Iterator[Callable[..., None]]:
+    """Function that says whether the second core answers, and which core the board's code runs on: 0, unless told."""
+    answers, core = (ctypes.c_bool.in_dll(board, "recorder_answers"), ctypes.c_uint32.in_dll(board, "recorder_core"))
+
+    def tell(is_there: bool = True, running: int = 0) -> None:
+        answers.value, core.value = is_there, running
+
+    yield tell
+    tell(False)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("held", [BEFORE, BEFORE ^ 0xFFFFFFFF], ids=hex)
+def test_the_second_core_starts_in_this_order(
+    held: int, answers: bool, board: ctypes.CDLL, chip: MakeChip, second_core: Callable[..., None]
+) -> None:
+    """cpu_start.c, do_multicore_settings() and start_other_core(); one that does not answer is stopped for good."""
+    second_core(answers)
+    chip().run("board_start")  # from now on the clock is known
+    before = dict.fromkeys(SECOND_CORE_REGISTERS, held)
+    double, expected = chip(before), Expected(before)
+    double.attach()
+    board.board_start_second_core.restype = ctypes.c_bool
+    assert board.board_start_second_core() == answers
+
+    expected.call("Cache_Read_Disable", 1)
+    expected.call("Cache_Flush", 1)
+    expected.set(APP_CACHE_CTRL1, 1 << 13)  # DPORT_APP_CACHE_MMU_IA_CLR
+    for page in range(256):
+        expected.write(APP_MMU_TABLE + 4 * page, 0x100)
+    expected.clear(APP_CACHE_CTRL1, 1 << 13)
+    expected.call("cache_flash_mmu_set", 1, 0, 0x3F400000, 0, 64, 64)
+    expected.clear(APP_CACHE_CTRL1, 1 << 4)  # DPORT_APP_CACHE_MASK_DROM0
+    expected.call("Cache_Read_Enable", 1)
+    release_core(expected, 1)
+    expected.set(APPCPU_CTRL_B, 1)  # CLKGATE_EN
+    expected.clear(APPCPU_CTRL_C, 1)  # RUNSTALL
+    expected.set(APPCPU_CTRL_A, 1)  # RESETTING
+    expected.clear(APPCPU_CTRL_A, 1)
+    entry = ctypes.cast(board._start_second, ctypes.c_void_p).value or 0
+    expected.write(APPCPU_CTRL_D, entry & 0xFFFFFFFF)  # ets_set_appcpu_boot_addr()
+    expected.call("wait for the other core", 240_000_000)  # a second
+    if not answers:
+        stop_core(expected, 1)
+    expected.write(APPCPU_CTRL_D, 0)  # call_start_cpu1()
+    assert double.events == expected.events
+
+
+def test_a_chip_with_one_core_is_known_by_its_fuse(board: ctypes.CDLL, chip: MakeChip) -> None:
+    """efuse_ll.h, efuse_ll_get_disable_app_cpu(): bit 0 of EFUSE_BLK0_RDATA3."""
+    board.board_has_second_core.restype = ctypes.c_bool
+    for fuses, expected in ((0, True), (1, False), (0xFFFFFFFE, True), (0xFFFFFFFF, False)):
+        chip({EFUSE_RDATA3: fuses}).attach()
+        assert board.board_has_second_core() == expected
+
+
+@pytest.mark.parametrize(("clock", "mhz"), [(2, 240), (1, 160)])
+@pytest.mark.parametrize("core", [0, 1])
+def test_either_core_ends_a_panic(
+    core: int, clock: int, mhz: int, chip: MakeChip, second_core: Callable[..., None]
+) -> None:
+    """The second stops the first; the ROM's copy for it was never told the clock that it waits by."""
+    second_core(running=core)
+    before = dict.fromkeys(CLOCK_REGISTERS, BEFORE) | {SW_CPU_STALL: BEFORE, CPU_PER_CONF: clock}
+    double, expected = chip(before), Expected(before)
+    assert double.run("board_panicked", 1) == "reset"
+    feed(expected)
+    expected.call("ets_update_cpu_frequency", mhz)
+    expected.call("ets_delay_us", 3_000_000)
+    restart(expected, PANICKED, core)
+    assert without_console(double.events) == expected.events
 
 
 # ---- Random numbers -------------------------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ table:
     .byte 1, 2, 3
     .size table, . - table
 """
-STACK = 1152
-USED = STACK + 4000 + 16  # static RAM of PROGRAM
+STACK = 1152  # linker/esp32.ld, for each core
+USED = 2 * STACK + 4000 + 16  # static RAM of PROGRAM
 
 Link = Callable[..., Path]
 
@@ -104,7 +104,8 @@ def test_measures_every_byte(link: Link, budget: Path, dataset: Path) -> None:
         assert region.used == sum(symbol.bytes for symbol in report.symbols if symbol.region == name)
     assert memory.Symbol("weights", "dram", 4000) in report.symbols
     assert memory.Symbol("table", "dram", 3) in report.symbols
-    assert memory.Symbol(".stack", "dram", STACK) in report.symbols
+    for name in (".stack", ".second_stack"):
+        assert memory.Symbol(name, "dram", STACK) in report.symbols
     assert memory.Symbol("_start", "iram", 3) in report.symbols
     assert memory.Symbol("data set", "flash", 1000) in report.symbols
 
@@ -233,7 +234,7 @@ def test_the_page_of_a_refused_firmware_says_so(link: Link, budget: Path, datase
     html = memory_page.page(report, problems)
     assert "This firmware is refused." in html
     assert problems[0] in Reader(html).text
-    excess = STACK + 300_000 + 16 - 196_608
+    excess = 2 * STACK + 300_000 + 16 - 196_608
     assert f"other variables {excess:,}" in Reader(html).text
     (sram2,) = (bank for bank in memory_page.banks(report) if bank.name == "SRAM2")
     assert [piece for piece in sram2.pieces if piece.kind == "free"] == []
@@ -313,8 +314,8 @@ def test_another_model_than_the_default_may_fill_the_chip(link: Link, budget: Pa
 
 def test_static_ram_over_budget_names_culprits(link: Link, budget: Path, dataset: Path) -> None:
     (problem,) = refusal(link(PROGRAM.replace("4000", "9000")), budget, dataset)
-    assert "static RAM is 176 bytes over its budget of 10,000" in problem
-    assert f"largest: weights 9,000, .stack {STACK:,}" in problem
+    assert "static RAM is 1,328 bytes over its budget of 10,000" in problem
+    assert f"largest: weights 9,000, .second_stack {STACK:,}, .stack {STACK:,}" in problem
     assert "raise static_ram in linker/budget.toml" in problem
 
 
@@ -328,7 +329,7 @@ def test_region_over_budget_names_culprits(link: Link, budget: Path, dataset: Pa
 def test_model_larger_than_the_chip(link: Link, budget: Path, dataset: Path, size: int) -> None:
     elf = link(PROGRAM.replace("4000", str(size)), "--no-check-sections")
     (problem,) = refusal(elf, budget, dataset)
-    used = size + STACK + 16
+    used = size + 2 * STACK + 16
     expected = f"dram holds 196,608 bytes and {used:,} are used, {used - 196_608:,} too many"
     assert expected in problem
     assert f"weights {size:,}" in problem
@@ -460,9 +461,9 @@ def test_missing_or_foreign_files(link: Link, budget: Path, dataset: Path, tmp_p
 
 def test_the_project_keeps_its_promise(link: Link, dataset: Path) -> None:
     report = analyse(link(PROGRAM), Path("linker/budget.toml"), dataset)
-    assert report.static_ram_budget == 81_000
+    assert report.static_ram_budget == 82_000
     assert memory.problems(report) == []
 
 
 def test_the_default_firmware_takes_less_than_promised(programs: Programs) -> None:
-    assert json.loads((programs.esp32() / "memory.json").read_text())["static_ram"] <= 81_000
+    assert json.loads((programs.esp32() / "memory.json").read_text())["static_ram"] <= 82_000

@@ -54,7 +54,6 @@ def test_defaults_are_microgpts():
         ({"temperature": "-1"}, "temperature=-1"),
         ({"temperature": "warm"}, "temperature=warm"),
         ({"toolchain": "lvm"}, "toolchain=lvm.*did you mean llvm"),
-        ({"cores": "2"}, "cores=2 is not available yet"),
         ({"cores": "3"}, "cores=3 is not one of the choices"),
         ({"kernels": "ams"}, "kernels=ams.*did you mean asm"),
         ({"dataset": "no/such.txt"}, "dataset=no/such.txt does not exist"),
@@ -226,7 +225,7 @@ READER = """
 #include "app/settings.h"
 uint32_t read(const struct settings *s, uint32_t *words, float *rates) {
     const uint32_t numbers[] = {s->n_embd,    s->n_head,         s->n_layer,   s->block_size, s->steps, s->samples,
-                                s->log_every, s->console, s->seed_from_chip, s->seed_room, s->seed_words};
+                                s->log_every, s->cores, s->console, s->seed_from_chip, s->seed_room, s->seed_words};
     const uint32_t count = sizeof(numbers) / sizeof(numbers[0]);
     for (uint32_t i = 0; i < count; ++i) words[i] = numbers[i];
     for (uint32_t i = 0; i < s->seed_room; ++i) words[count + i] = s->seed[i];
@@ -236,7 +235,7 @@ uint32_t read(const struct settings *s, uint32_t *words, float *rates) {
 }
 """
 READ = (
-    *("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every"),
+    *("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every", "cores"),
     *("console", "seed_from_chip", "seed_room", "seed_words"),
 )
 
@@ -248,6 +247,7 @@ numbers = st.fixed_dictionaries(
         "steps": st.integers(1, 10_000_000),
         "samples": st.integers(1, 1_000_000),
         "log_every": st.integers(1, 10_000_000),
+        "cores": st.integers(1, 2),
         "lr": st.floats(1e-6, 1.0),
         "temperature": st.floats(1e-3, 100.0),
         "seed": st.integers() | st.just("hw"),

@@ -127,14 +127,21 @@ def test_a_call_to_nowhere_is_refused(link: Link) -> None:
 
 def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Link) -> None:
     for frame in (160, 160 + 1024):
-        found = stack.of_firmware(link(_start=caller(32, "deep"), deep=leaf(frame), panic_entry=leaf(64)))
+        cores = {"_start": caller(32, "deep"), "_start_second": caller(48, "deep")}
+        found = stack.of_firmware(link(**cores, deep=leaf(frame), panic_entry=leaf(64)))
         assert found.size == 32 + frame + SAVED + stack.GUARD + stack.MARGIN
-        assert found.linker_flag == f"--defsym=stack_size={found.size}"
+        assert found.second_size == 48 + frame + SAVED + stack.GUARD + stack.MARGIN
+        assert found.linker_flags == (
+            f"--defsym=stack_size={found.size}",
+            f"--defsym=second_stack_size={found.second_size}",
+        )
 
 
 def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link) -> None:
     def of_panic(frame: int) -> stack.Stack:
-        return stack.of_firmware(link(_start=leaf(32), panic_entry=caller(64, "big"), big=leaf(frame)))
+        return stack.of_firmware(
+            link(_start=leaf(32), _start_second=leaf(32), panic_entry=caller(64, "big"), big=leaf(frame))
+        )
 
     assert of_panic(512 - 64 - SAVED).panic.bytes == 512  # linker/sim.ld, panic_stack_size
     with pytest.raises(UserError, match="a panic can use 528 bytes of stack and has 512: panic_entry 64 > big 448"):
@@ -142,7 +149,8 @@ def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link) -> None:
 
 
 def test_stacks_are_read_as_they_were_written(link: Link, tmp_path: Path) -> None:
-    found = stack.of_firmware(link(_start=caller(32, "deep"), deep=leaf(48), panic_entry=leaf(64)))
+    cores = {"_start": caller(32, "deep"), "_start_second": leaf(80)}
+    found = stack.of_firmware(link(**cores, deep=leaf(48), panic_entry=leaf(64)))
     path = tmp_path / "stack.json"
     path.write_text(found.as_json())
     assert stack.read(path) == found
@@ -176,32 +184,48 @@ def test_the_firmware_has_the_stack_that_it_needs(programs: Programs) -> None:
     found = stack.of_firmware(folder / "firmware.elf")
     assert stack.read(folder / "stack.json") == found
     assert found.program.bytes + stack.GUARD + stack.MARGIN <= found.size
+    assert found.second.bytes + stack.GUARD + stack.MARGIN <= found.second_size
     memory = json.loads((folder / "memory.json").read_text())
     assert stack.Stack.from_dict(memory["stack"]) == found
     assert memory["purposes"]["stack"] == found.size
+    assert memory["purposes"]["stack of the second core"] == found.second_size
     assert sum(memory["purposes"].values()) == memory["static_ram"]
 
 
-# Fills the stack before the program and looks afterwards how far down it was overwritten.
+# Fills the stack of each core before the program, and looks afterwards how far down it was overwritten.
 PAINTED_BOARD = """
 #define board_start unpainted_start
+#define board_start_on_second_core unpainted_start_on_second_core
 #include "board/sim/board.c"
 #undef board_start
+#undef board_start_on_second_core
 #include "text/print.h"
-extern uint32_t stack_bottom[], stack_top[];
-_Noreturn void board_start(void) {
+extern uint32_t stack_bottom[], stack_top[], second_stack_bottom[], second_stack_top[];
+enum { GUARD_WORDS = 16, UNPAINTED = 128 };
+static inline __attribute__((always_inline)) void paint(uint32_t *bottom) {
     uint32_t here;
-    const uintptr_t end = (uintptr_t)&here - 128;
-    for (uint32_t *word = stack_bottom + 16; (uintptr_t)word < end; word++) *word = 0xA5A5A5A5;
+    const uintptr_t end = (uintptr_t)&here - UNPAINTED;
+    for (uint32_t *word = bottom + GUARD_WORDS; (uintptr_t)word < end; word++) *word = 0xA5A5A5A5;
+}
+static void report(const char *label, const uint32_t *bottom, const uint32_t *top) {
+    const uint32_t *word = bottom + GUARD_WORDS;
+    while (*word == 0xA5A5A5A5) word++;
+    print_text(label);
+    print_unsigned((uint32_t)((const char *)top - (const char *)word), 1);
+    print_text("\\n");
+}
+_Noreturn void board_start(void) {
+    paint(stack_bottom);
     app_begin();
     while (app_turn() != APP_ENDED) {
     }
-    const uint32_t *word = stack_bottom + 16;
-    while (*word == 0xA5A5A5A5) word++;
-    print_text("\\nstack used: ");
-    print_unsigned((uint32_t)((const char *)stack_top - (const char *)word), 1);
-    print_text("\\n");
+    report("\\nstack used: ", stack_bottom, stack_top);
+    report("second stack used: ", second_stack_bottom, second_stack_top);
     board_exit(app_status());
+}
+_Noreturn void board_start_on_second_core(void) {
+    paint(second_stack_bottom);
+    unpainted_start_on_second_core();
 }
 """
 
@@ -259,3 +283,16 @@ def test_a_run_uses_what_the_bound_says_to_the_word(
     last = chain.chain[-1]
     unwritten = SAVED + (last[1] if last in (("fmaf", SAVED), ("shape_parameters", 2 * SAVED)) else 0)
     assert outer + chain.bytes - unwritten <= used <= outer + chain.bytes, chain
+
+
+@pytest.mark.parametrize("shape", [{}, {"n_layer": 2, "n_embd": 24, "n_head": 3}], ids=str)
+def test_the_second_core_uses_no_more_than_its_bound_says(
+    shape: Mapping[str, int], painted: Path, programs: Programs, tmp_path: Path
+) -> None:
+    """What lies nearest to the top, where the board's own frame is, cannot be painted."""
+    elf = tmp_path / "program.elf"
+    elf.write_bytes(with_settings(painted.read_bytes(), steps=40, samples=5, cores=2, **shape))
+    output = emulator.capture(elf, programs.dataset(), 60, cores=2).stdout
+    used = int(re.search(r"^second stack used: (\d+)$", output, re.MULTILINE)[1])
+    unpainted = 128 + 64  # and the frames above
+    assert 128 < used <= max(unpainted, stack.bound(elf, stack.SECOND_ROOT, stack.INDIRECT).bytes)

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,10 +49,16 @@ def run(tmp_path: Path, cross: Cross) -> Run:
         pytest.skip(str(error))
 
     def build_and_run(
-        body: str, before: str = "", assembly: str = "", entry: str = "_start"
+        body: str,
+        before: str = "",
+        assembly: str = "",
+        entry: str = "_start",
+        second_core: str = "",
+        cores: int = 1,
+        flags: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]:
         source, extra = tmp_path / "program.c", tmp_path / "extra.S"
-        source.write_text(f"{PRELUDE}\n{before}\n{program(body)}")
+        source.write_text(f"{PRELUDE}\n{before}\n{program(body, second_core)}")
         extra.write_text(assembly)
         objects = []
         for path in [*sources("board/xtensa", "board/sim", "text"), source, extra]:
@@ -60,7 +66,7 @@ def run(tmp_path: Path, cross: Cross) -> Run:
         elf, dataset = tmp_path / "program.elf", tmp_path / "dataset.bin"
         cross.link(elf, "linker/sim.ld", objects, f"--entry={entry}")
         dataset.write_bytes(b"\x78\x56\x34\x12")
-        return emulator.capture(elf, dataset, 20)
+        return emulator.capture(elf, dataset, 20, *flags, cores=cores)
 
     return build_and_run
 
@@ -168,16 +174,17 @@ WSR_MEMCTL_A0, ISYNC, LOOPS = b"\x00\x61\x13", b"\x00\x20\x00", 0x76  # ISA refe
 
 
 @pytest.mark.parametrize("program", ["esp32", "sim"])
-def test_the_loop_buffer_is_off_before_the_first_loop(program: str, programs: Programs) -> None:
+@pytest.mark.parametrize("entry", ["_start", "_start_second"])
+def test_the_loop_buffer_is_off_before_the_first_loop(entry: str, program: str, programs: Programs) -> None:
     """ESP-IDF: bootloader_esp32.c, XCHAL_ERRATUM_572. No emulator has that buffer, so the code itself is read."""
     elf = programs.esp32() / "firmware.elf" if program == "esp32" else programs.sim()[0]
-    start = code_of(elf, "_start")
+    start = code_of(elf, entry)
     written = start.index(WSR_MEMCTL_A0)
     assert start[written + 3 :].startswith(ISYNC)
     zero = max(start.rfind(movi_0, 0, written) for movi_0 in (b"\x02\xa0\x00", b"\x0c\x00"))
     assert zero >= 0
     assert b"\x02\xa0" not in start[zero + 3 : written], "a0 holds something else by then"
-    assert start.index(LOOPS) > written
+    assert entry == "_start_second" or start.index(LOOPS) > written
 
 
 @pytest.mark.parametrize(
@@ -273,16 +280,18 @@ REGISTERS = [
 ]
 
 
-def panic_of(done: subprocess.CompletedProcess[str]) -> tuple[str, dict[str, int], list[tuple[int, int]]]:
+def panic_of(
+    done: subprocess.CompletedProcess[str], core: str = "0"
+) -> tuple[str, dict[str, int], list[tuple[int, int]]]:
     """What a panic names as its cause, the registers, and the backtrace: pairs of program counter and stack pointer."""
     found = re.fullmatch(
-        r"\nGuru Meditation Error: Core  0 panic'ed \((.*)\)\. Exception was unhandled\.\n\n"
-        r"Core  0 register dump:\n((?:.+\n)+)\nBacktrace:(.*)\n",
+        rf"\nGuru Meditation Error: Core  ({core}) panic'ed \((.*)\)\. Exception was unhandled\.\n\n"
+        r"Core  \1 register dump:\n((?:.+\n)+)\nBacktrace:(.*)\n",
         done.stdout,
     )
     assert found, done.stdout
     assert done.returncode == 70
-    cause, dump, frames = found.groups()
+    _, cause, dump, frames = found.groups()
     registers = {name: int(value, 16) for name, value in re.findall(r"(\w+) *: (0x[0-9a-f]{8})", dump)}
     assert list(registers) == REGISTERS
     backtrace = [tuple(int(word, 16) for word in frame.split(":")) for frame in frames.split() if ":" in frame]
@@ -381,3 +390,76 @@ def test_a_loop_that_was_interrupted_does_not_go_on_in_the_panic(run: Run) -> No
     body = '__asm__ volatile("movi a8, 50\\n loopnez a8, 1f\\n nop\\n ill\\n nop\\n 1:" ::: "a8");'
     _, registers, _ = panic_of(run(f"{body}\nreturn 0;"))
     assert registers["LCOUNT"] == 49
+
+
+# ---- The second core ------------------------------------------------------------------------------------------------
+
+START = "if (!board_start_second_core()) { return 1; }\n"
+READY = "__attribute__((unused)) static volatile bool ready, go;"
+
+
+def test_the_second_core_works_beside_the_first_on_the_same_memory(run: Run) -> None:
+    """A number goes to and fro: each core adds one to what the other has left."""
+    before = """static volatile uint32_t ball;
+        static void play(uint32_t player) {
+            for (uint32_t seen = ball; seen < 20000; seen = ball) {
+                if (seen % 2 == player) { ball = seen + 1; }
+            }
+        }"""
+    body = f"{START} play(0); result = ball; print_result(); return 0;"
+    done = run(body, before, second_core="play(1);", cores=2)
+    assert int(done.stdout, 16) == 20000
+
+
+@pytest.mark.parametrize("what", ["fpu()", "intenable()"])
+def test_the_second_core_begins_in_the_state_of_the_first(what: str, run: Run) -> None:
+    body = f"{START} while (!ready) {{}} print_result(); return 0;"
+    before = f"uint32_t fpu(void), intenable(void);\n{READY}"
+    second = f"result = {what}; ready = true;"
+    done = run(body, before, HOSTILE_LOADER, second_core=second, cores=2)
+    assert int(done.stdout, 16) == 0
+
+
+def test_the_second_core_waits_until_it_is_called(run: Run) -> None:
+    body = f"""
+        for (volatile int i = 0; i < 1000000; i++) {{}}
+        result = ready; print_result();
+        {START} while (!ready) {{}} result = ready; print_result(); return 0;"""
+    done = run(body, READY, second_core="ready = true;", cores=2)
+    assert done.stdout.split() == ["00000000", "00000001"]
+
+
+def test_a_machine_says_how_many_cores_it_has(run: Run) -> None:
+    body = "result = board_has_second_core(); print_result(); return 0;"
+    assert [run(body, cores=cores).stdout for cores in (1, 2)] == ["00000000\n", "00000001\n"]
+
+
+def test_a_crash_of_the_second_core_ends_the_program_and_names_it(run: Run) -> None:
+    body = f"{START} for (;;) {{}}"
+    done = run(body, second_core='__asm__ volatile("movi a2, 0x1234\\n ill" ::: "a2");', cores=2)
+    cause, registers, backtrace = panic_of(done, core="1")
+    assert (cause, registers["A2"]) == ("IllegalInstruction", 0x1234)
+    assert len(backtrace) == 3  # app_second_core, board_start_on_second_core, _start_second
+
+
+def test_the_backtrace_of_the_second_core_follows_its_own_stack(run: Run) -> None:
+    before = DEEP.replace("LAST", '__asm__ volatile("ill")')
+    _, _, backtrace = panic_of(run(f"{START} for (;;) {{}}", before, second_core="deeper(25);", cores=2), core="1")
+    assert len(backtrace) == 25 + 4
+
+
+def test_a_stack_of_the_second_core_that_overflows_is_caught(run: Run) -> None:
+    before = DEEP.replace("LAST", "(void)0")
+    done = run(f"{START} for (;;) {{}}", before, second_core="deeper(1000000);", cores=2)
+    assert panic_of(done, core="1")[0] == "Stack overflow"
+
+
+def test_of_two_cores_that_crash_at_once_one_is_explained_and_whole(run: Run) -> None:
+    """There is one place for registers and one console: however the two meet, they do not mix. Several times."""
+    body = f"""{START} while (!ready) {{}} go = true; __asm__ volatile("movi a2, 0x100\\n ill" ::: "a2"); return 0;"""
+    second = 'ready = true; while (!go) {} __asm__ volatile("movi a2, 0x101\\n ill" ::: "a2");'
+    for _ in range(10):
+        done = run(body, READY, second_core=second, cores=2)
+        cause, registers, _ = panic_of(done, core="[01]")
+        assert cause == "IllegalInstruction"
+        assert f"Core  {registers['A2'] - 0x100} panic'ed" in done.stdout

@@ -42,7 +42,10 @@ def _emulate(env: SConsEnvironment, name: str, elf: object, dataset: list, setti
 
     def command() -> list[str]:
         program = Path(str(elf))
-        return emulator.command(emulator.find(), program, Path(str(dataset[0])), emulator.useful_cores(program))
+        cores = emulator.useful_cores(program)
+        if cores < settings.cores:
+            print("# one core is emulated, for this process may use one CPU", flush=True)
+        return emulator.command(emulator.find(), program, Path(str(dataset[0])), cores)
 
     return _target(env, name, [elf, *dataset], dataset, command, settings, "scons flash monitor, with a board")
 

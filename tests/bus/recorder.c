@@ -92,7 +92,17 @@ void rom_software_reset(void) {
     stop("reset");
 }
 
+uint32_t recorder_core; // which core the code runs on
+bool recorder_answers;  // whether the second, once started, does
+
+uint32_t core_number(void) { return recorder_core; }
 uint32_t core_cycles(void) { return 1000 * accesses; }
+bool core_wait_for(const volatile bool *flag, uint32_t cycles) {
+    (void)flag;
+    CALL("wait for the other core", cycles);
+    return recorder_answers;
+}
+void _start_second(void) {}
 void core_enable_interrupts(uint32_t mask) { CALL("wsr.intenable", mask); }
 void core_halt(void) { stop("halted"); }
 
