@@ -25,7 +25,7 @@ class AdamStep(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_float)
         for name in ("gradient_scale", "first_decay", "rate", "epsilon", "scaled_rate", "lifted_epsilon", "exact_below")
-    ]
+    ] + [("all_large", ctypes.c_uint32)]
 
 
 @dataclass

@@ -18,7 +18,10 @@ LIMIT = 2.0**20
 class Schedule(Structure):
     """struct adam_schedule of src_c/core/adam.h."""
 
-    _fields_ = [(name, c_float) for name in ("gradient_scale", "scale_rest", "first_normaliser", "second_normaliser")]
+    _fields_ = [
+        (name, c_float)
+        for name in ("gradient_scale", "scale_rest", "first_normaliser", "second_normaliser", "least_second")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,7 @@ def library(programs: Programs) -> ctypes.CDLL:
     loaded.adam_next.restype = AdamStep
     loaded.adam_next.argtypes = [ctypes.POINTER(Schedule), c_uint32, c_uint32, c_float]
     loaded.adam_rescale.argtypes = [ctypes.POINTER(Schedule), c_void_p, c_void_p, c_uint32]
+    loaded.adam_measure.argtypes = [ctypes.POINTER(Schedule), ctypes.POINTER(AdamStep), c_void_p, c_uint32]
     return loaded
 
 
@@ -58,12 +62,13 @@ def test_rates_and_units_equal_float64_through_a_rescaling(library: ctypes.CDLL)
 def test_a_rescaling_changes_no_bit_of_what_follows(library: ctypes.CDLL) -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=50).astype(np.float32), np.abs(rng.normal(size=50)).astype(np.float32)
-    plain = Schedule(LIMIT * 1.5, 0.01, 7.0, 1e13)
-    scaled = Schedule(LIMIT * 1.5, 0.01, 7.0, 1e13)
+    plain = Schedule(LIMIT * 1.5, 0.01, 7.0, 1e13, 0.25)
+    scaled = Schedule(LIMIT * 1.5, 0.01, 7.0, 1e13, 0.25)
     first_scaled, second_scaled = first.copy(), second.copy()
     rescale(library, scaled, first_scaled, second_scaled)
     assert np.array_equal(first_scaled * np.float32(LIMIT), first)
     assert np.array_equal(second_scaled * np.float32(LIMIT**2), second)
+    assert scaled.least_second * np.float32(LIMIT**2) == plain.least_second
     a, b = library.adam_next(plain, 100, STEPS, RATE), library.adam_next(scaled, 100, STEPS, RATE)
     assert a.rate == b.rate
     assert (a.gradient_scale, a.epsilon) == (b.gradient_scale * LIMIT, b.epsilon * LIMIT)
@@ -73,6 +78,38 @@ def test_moments_within_range_are_left_alone(library: ctypes.CDLL) -> None:
     first = np.ones(3, np.float32)
     rescale(library, Schedule(LIMIT / 2, 0.0, 1.0, 1.0), first, first)
     assert np.array_equal(first, np.ones(3))
+
+
+def test_a_step_is_all_large_while_its_bound_of_the_second_moments_lasts(library: ctypes.CDLL) -> None:
+    """Second moments that do not grow, 30 times the border at step 20: they are found small when they are, some steps later."""
+    schedule = library.adam_begin()
+    second = np.full(100, np.inf, np.float32)
+    found = []
+    for step in range(STEPS // 10):
+        constants = library.adam_next(schedule, step, STEPS, RATE)
+        assert not constants.all_large or second.min() >= constants.exact_below
+        if step == 20:
+            second[:] = 40 * constants.exact_below
+            second[77] = 30 * constants.exact_below
+        if step >= 20 and not constants.all_large:
+            library.adam_measure(schedule, constants, second.ctypes.data, len(second))
+        found.append((bool(constants.all_large), bool(second.min() >= constants.exact_below)))
+    assert found[:21] == [(False, True)] * 21
+    assert found[21:] == [(large, large) for _, large in found[21:]]
+    assert 100 < sum(large for large, _ in found) < 270
+
+
+def test_a_bound_is_not_above_the_least_second_moment(library: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(3)
+    schedule = library.adam_begin()
+    constants = library.adam_next(schedule, 0, STEPS, RATE)
+    for place in (0, 1, 50, 99):
+        for least in (0.0, 0.5, 2.0):
+            second = rng.uniform(3, 9, 100).astype(np.float32)
+            second[place] = least
+            constants.exact_below = 1.0
+            library.adam_measure(schedule, constants, second.ctypes.data, len(second))
+            assert schedule.least_second == least
 
 
 @pytest.mark.parametrize("step", [0, 40])

@@ -86,7 +86,9 @@ def adam(kernel: str, rng: Draw, n: int) -> Call:
     second = np.where(rng.random(n) < 0.3, 0, np.abs(rng.normal(size=n)) * 10.0 ** rng.integers(-24, 3))
     rate, epsilon = 10.0 ** rng.uniform(-6, -1), 10.0 ** rng.uniform(-9, -5)
     step = np.float32([1, 0.854, rate, epsilon, 0.694 * rate, 1.785 * epsilon, (1e4 * epsilon) ** 2])
-    return Call(kernel, [values(rng, n), values(rng, n), second.astype(np.float32), g, n, step])
+    second = np.maximum(second, step[-1]) if kernel == "adam_update_large" else second
+    gradient = [] if kernel == "adam_decay" else [g]
+    return Call(kernel, [values(rng, n), values(rng, n), second.astype(np.float32), *gradient, n, step])
 
 
 def relu(kernel: str, rng: Draw, rows: int, width: int) -> Call:

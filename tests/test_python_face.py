@@ -59,6 +59,19 @@ def test_training_in_pieces_is_training_in_one(learner: Callable[..., Learner]) 
         pieces.train(1)
 
 
+@pytest.mark.parametrize(
+    "options", [{"seed": 3}, {"n_layer": 2, "n_embd": 8, "seed": 5}, {"n_embd": 8, "block_size": 4}, {"lr": 0.1}], ids=str
+)
+def test_comparing_every_second_moment_changes_no_bit(learner: Callable[..., Learner], options: dict[str, float]) -> None:
+    """Writing the weights, with the same values, makes the learner forget that all second moments are large."""
+    whole, forgetful = learner(steps=300, **options), learner(steps=300, **options)
+    whole.train()
+    for _ in range(300):
+        forgetful.train(1)
+        forgetful.weights = forgetful.weights
+    assert forgetful.checksum == whole.checksum
+
+
 def test_learners_in_several_threads_do_not_meet(learner: Callable[..., Learner]) -> None:
     shapes = [dict(seed=seed, n_embd=4 * (1 + seed % 3), n_layer=1 + seed % 2, steps=200) for seed in range(8)]
     alone = []

@@ -30,6 +30,7 @@ struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32
     const float rate = divide32(step_rate * root, schedule->first_normaliser);
     const float epsilon = ADAM_EPSILON * root;
     const float exact_root = ADAM_FAST_RATIO * epsilon;
+    const float exact_below = exact_root * exact_root;
     return (struct adam_step){
         .gradient_scale = scale,
         .first_decay = first_decay,
@@ -37,8 +38,17 @@ struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32
         .epsilon = epsilon,
         .scaled_rate = -rate * RSQRT_SCALE,
         .lifted_epsilon = 2.0f * RSQRT_ROOT_E * epsilon,
-        .exact_below = exact_root * exact_root,
+        .exact_below = exact_below,
+        .all_large = schedule->least_second >= exact_below,
     };
+}
+
+void adam_measure(struct adam_schedule *schedule, const struct adam_step *step, const float *second, uint32_t length) {
+    float least = second[0];
+    for (uint32_t i = 0; i < length && least >= step->exact_below; ++i) {
+        least = second[i] < least ? second[i] : least;
+    }
+    schedule->least_second = least;
 }
 
 void adam_rescale(struct adam_schedule *schedule, float *first, float *second, uint32_t length) {
@@ -50,6 +60,7 @@ void adam_rescale(struct adam_schedule *schedule, float *first, float *second, u
     schedule->scale_rest *= factor;
     schedule->first_normaliser *= factor;
     schedule->second_normaliser *= factor * factor;
+    schedule->least_second *= factor * factor;
     for (uint32_t i = 0; i < length; ++i) {
         first[i] *= factor;
         second[i] *= factor * factor;

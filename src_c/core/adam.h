@@ -23,6 +23,7 @@ struct adam_schedule {
     float scale_rest;     // what the unit lacks in float32, so that a thousand roundings do not add up
     float first_normaliser;   // what the moments would be if every gradient had been 1: bias correction divides by it
     float second_normaliser;
+    float least_second;       // a bound for the second moments of the matrices from below, by adam_measure(); they only grow
 };
 
 // A schedule before step 0.
@@ -31,6 +32,10 @@ struct adam_schedule adam_begin(void);
 // The constants of step number `step` (from 0) of `steps`; advances the schedule.
 // Learning rate: learning_rate * (1 - step / steps). microgpt.py: the Adam loop.
 struct adam_step adam_next(struct adam_schedule *schedule, uint32_t step, uint32_t steps, float learning_rate);
+
+// Bounds the second moments of all matrices from below, after a step. As long as exact_below, which grows too, stays under the
+// bound, steps are all_large; for some hundred steps, as a rule. Whoever writes second moments sets the bound to 0.
+void adam_measure(struct adam_schedule *schedule, const struct adam_step *step, const float *second, uint32_t length);
 
 // Keeps the unit of the moments in range after a step: once in 2,759 steps, divides both by powers of two.
 void adam_rescale(struct adam_schedule *schedule, float *first, float *second, uint32_t length);

@@ -18,17 +18,16 @@ enum phase {
     SHUFFLE = 1 << 0,    // the order of documents is drawn
     FORWARD = 1 << 1,    // forward pass, loss and its gradient, and that of the residual stream behind the last layer
     LM_HEAD = 1 << 2,    // backward: update of lm_head
-    HIDDEN = 1 << 3,     // of each layer, the last one first: gradient of the MLP's hidden values,
-    FC2 = 1 << 4,        // update of its second matrix,
-    MLP_INPUT = 1 << 5,  // gradient of its input,
-    FC1 = 1 << 6,        // update of its first matrix; gradient of what attention mixed,
-    SCORES = 1 << 7,     // attention itself,
-    OUTPUT = 1 << 8,     // update of its output product; gradient of its input,
-    QKV = 1 << 9,        // update of queries, keys and values
-    EMBEDDING = 1 << 10, // the norm behind the embedding
-    TOKENS = 1 << 11,    // update of wpe and wte
+    FC2 = 1 << 3,        // of each layer, the last one first: gradient of the MLP's hidden values, update of its second matrix,
+    MLP_INPUT = 1 << 4,  // gradient of its input,
+    FC1 = 1 << 5,        // update of its first matrix; gradient of what attention mixed,
+    SCORES = 1 << 6,     // attention itself,
+    OUTPUT = 1 << 7,     // update of its output product; gradient of its input,
+    QKV = 1 << 8,        // update of queries, keys and values
+    EMBEDDING = 1 << 9,  // the norm behind the embedding, update of wpe
+    TOKENS = 1 << 10,    // update of wte
 };
-#define BACKWARD_LAYERS (HIDDEN | FC2 | MLP_INPUT | FC1 | SCORES | OUTPUT | QKV)
+#define BACKWARD_LAYERS (FC2 | MLP_INPUT | FC1 | SCORES | OUTPUT | QKV)
 #define A_STEP (FORWARD | LM_HEAD | BACKWARD_LAYERS | EMBEDDING | TOKENS)
 
 // name, purpose, length in bytes, life. Lengths use the names of core/plan.c: L layers, B positions, E width, H heads,
@@ -54,12 +53,12 @@ enum phase {
     ARRAY(logits, ACTIVATIONS, floats(B, V, 1, 1), FORWARD | LM_HEAD)                                                    \
     ARRAY(qkv_gradient, GRADIENTS, floats(B, E, 3, 1), SCORES | OUTPUT | QKV)                                            \
     ARRAY(score_gradients, GRADIENTS, floats(B, B, MOST_MEMBERS, 1), SCORES)                                             \
-    ARRAY(gradient_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), OUTPUT | QKV | TOKENS)                               \
+    ARRAY(gradient_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), OUTPUT | QKV)                                        \
     ARRAY(fc1_rows, GRADIENTS, floats(FC1_ROWS, E, 1, 1), FC1)                                                           \
     ARRAY(fc2_rows, GRADIENTS, floats(FC2_ROWS, E, 4, 1), FC2)                                                           \
     ARRAY(lm_head_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), LM_HEAD)                                              \
     ARRAY(residual, ACTIVATIONS, floats(B, E, 1, 1), FORWARD | LM_HEAD | EMBEDDING)                                      \
-    ARRAY(hidden_gradient, GRADIENTS, floats(B, E, 4, 1), HIDDEN | FC2 | MLP_INPUT | FC1)                                \
+    ARRAY(hidden_gradient, GRADIENTS, floats(B, E, 4, 1), FC2 | MLP_INPUT | FC1)                                         \
     ARRAY(embedding_scale, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | EMBEDDING)                                         \
     ARRAY(log_probabilities, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | LM_HEAD)                                         \
     ARRAY(order, ORDER, order_bytes, A_STEP)                                                                             \

@@ -4,16 +4,17 @@
 #include "math/math32.h"
 
 struct part part_of_positions(const struct worker *worker, uint32_t count) {
-    const struct share share = team_share(worker, count, 0);
-    return (struct part){worker, share.first, share.count, share.count > 0, false};
+    const struct worker mirrored = {worker->team, worker->team->members - 1 - worker->index};
+    const struct share share = team_share(&mirrored, count, 0);
+    return (struct part){worker, share.first, share.count, mirrored.index, share.count > 0, false};
 }
 
 struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position) {
     if (worker->team->members == 1 || shape->n_embd < MOST_MEMBERS) {
         const bool is_mine = worker->index == 0;
-        return (struct part){worker, position, is_mine, is_mine, false};
+        return (struct part){worker, position, is_mine, worker->index, is_mine, false};
     }
-    return (struct part){worker, position, 1, worker->index == 0, true};
+    return (struct part){worker, position, 1, worker->index, worker->index == 0, true};
 }
 
 // Where a lone position is shared, each product needs all outputs of the one before.
@@ -125,7 +126,7 @@ void forward(const struct part *part, const struct model *model, const struct we
         multiply(part, PLAIN, hidden, mlp_input, w.fc1, &model->products.forward.fc1);
         if (count > 0) {
             const struct share units = outputs_of(part, layer.hidden.width);
-            relu(hidden + units.first, active_of(model, &layer, part->worker->index) + units.first, count, units.count);
+            relu(hidden + units.first, active_of(model, &layer, part->number) + units.first, count, units.count);
         }
         meet(part);
         multiply(part, SPARSE_ONTO, residual, hidden, w.fc2, &model->products.forward.fc2);

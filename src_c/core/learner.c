@@ -8,6 +8,7 @@
 #include "math/math32.h"
 
 #define INITIAL_DEVIATION 0.08f
+#define STEPS_BETWEEN_LOOKS 16 // at the second moments, while some are small
 
 static void shuffle_documents(struct learner *learner, uint16_t *shuffle) {
     const uint32_t documents = learner->dataset.documents;
@@ -74,7 +75,7 @@ static uint32_t enter_document(const struct model *model, const uint8_t *documen
 // positions (LEARNER_READ), or the logits of one more position (LEARNER_PREDICT).
 struct task {
     const struct parameters *parameters;
-    const struct adam_step *step; // LEARNER_PASS
+    const struct adam_step *step; // LEARNER_PASS; known by the first barrier
     uint32_t count;               // positions; LEARNER_PREDICT: the position
     uint8_t token;                // LEARNER_PREDICT
 };
@@ -138,26 +139,38 @@ float learner_pass(struct learner *learner, const uint8_t *document, uint32_t le
     return pass(learner, &task, &worker);
 }
 
+// One step of Adam on a document, number `step` of `steps` by its rate.
+static float take_step(struct learner *learner, const uint8_t *document, uint32_t length, uint32_t step, uint32_t steps) {
+    const struct parameters *parameters = &learner->parameters;
+    const struct worker worker = first_worker(learner);
+    struct adam_step adam;
+    const struct task task = {
+        .parameters = parameters, .step = &adam, .count = enter_document(&learner->model, document, length)};
+    learner->opening_scale = 0.0f;
+    team_post(learner->team, LEARNER_PASS, &task);
+    adam = adam_next(&learner->schedule, step, steps, learner->learning_rate); // while the others have begun
+    const float loss = pass(learner, &task, &worker);
+    if (!adam.all_large && learner->step % STEPS_BETWEEN_LOOKS == 0) {
+        const float *matrices = weights_at(&learner->model.shape, parameters->second_moments).lm_head;
+        const float *end = parameters->second_moments + learner->model.parameters;
+        adam_measure(&learner->schedule, &adam, matrices, (uint32_t)(end - matrices));
+    }
+    adam_rescale(&learner->schedule, parameters->first_moments, parameters->second_moments, learner->model.parameters);
+    return loss;
+}
+
 float learner_step(struct learner *learner) {
     const uint32_t index = learner->order[learner->document];
     const uint32_t begin = learner->dataset.offsets[index];
     const uint32_t length = learner->dataset.offsets[index + 1] - begin;
     learner->document = learner->document + 1 < learner->order_length ? learner->document + 1 : 0;
-
-    const struct adam_step step = adam_next(&learner->schedule, learner->step, learner->steps, learner->learning_rate);
+    const float loss = take_step(learner, learner->dataset.tokens + begin, length, learner->step, learner->steps);
     ++learner->step;
-    const struct parameters *parameters = &learner->parameters;
-    const float loss = learner_pass(learner, learner->dataset.tokens + begin, length, parameters, &step);
-    adam_rescale(&learner->schedule, parameters->first_moments, parameters->second_moments, learner->model.parameters);
     return loss;
 }
 
 float learner_teach(struct learner *learner, const uint8_t *document, uint32_t length) {
-    const struct parameters *parameters = &learner->parameters;
-    const struct adam_step step = adam_next(&learner->schedule, 0, 1, learner->learning_rate);
-    const float loss = learner_pass(learner, document, length, parameters, &step);
-    adam_rescale(&learner->schedule, parameters->first_moments, parameters->second_moments, learner->model.parameters);
-    return loss;
+    return take_step(learner, document, length, 0, 1);
 }
 
 // Probabilities of what follows a token at this position. Every document opens with BOS, so position 0 keeps its own, and

@@ -43,8 +43,8 @@ struct layer_activations layer_activations(const struct model *model, uint32_t l
     };
 }
 
-uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t member) {
-    return layer->active + member * ACTIVE_WORDS(model->shape.block_size) * layer->hidden.width;
+uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t part) {
+    return layer->active + part * ACTIVE_WORDS(model->shape.block_size) * layer->hidden.width;
 }
 
 // y[positions][out] = x[positions][in] * w[out][in]^T

@@ -44,7 +44,7 @@ struct layer_activations {
     struct rows mlp_input; // n_embd wide
     float *mlp_scale;
     struct rows hidden; // 4 n_embd wide
-    uint32_t *active;   // which of hidden are not zero, as relu() says it: words of member 0, then of member 1 (active_of)
+    uint32_t *active;   // which of hidden are not zero, as relu() says it: words of part 0, then of part 1 (active_of)
 };
 
 // Sizes of the products of both passes, named for what they compute; w is [out][in].
@@ -93,8 +93,8 @@ struct layer_weights layer_weights(const struct model_shape *shape, const struct
 
 struct layer_activations layer_activations(const struct model *model, uint32_t layer);
 
-// What a member's relu() has noted of its own positions; the array of member 0 holds those of all once a pass has gone back to it.
-uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t member);
+// What relu() has noted of the positions of a part; the array of part 0 holds those of all once a pass has gone back to it.
+uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t part);
 
 // Where array `id` lies.
 void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id);
@@ -106,11 +106,13 @@ void model_place(struct model *model, const struct model_shape *shape, const str
 struct part {
     const struct worker *worker;
     uint32_t first, count; // positions
+    uint32_t number;       // of the part, in the order of positions
     bool has_rows;         // whether it computes whole rows of these: all but the products of a shared position
     bool by_outputs;       // whether all members share a position, product by product
 };
 
-// The worker's share of positions 0 .. count - 1.
+// The worker's share of positions 0 .. count - 1. The last ones go to member 0: they are no more than the others, and it has
+// the jobs to prepare.
 struct part part_of_positions(const struct worker *worker, uint32_t count);
 
 // The worker's share of a lone position.

@@ -126,6 +126,7 @@ struct adam_step {
     float scaled_rate;    // -rate * RSQRT_SCALE
     float lifted_epsilon; // 2 RSQRT_ROOT_E epsilon
     float exact_below;    // second moments under this take the exact formula
+    uint32_t all_large;   // whether no second moment of a matrix is; kernels do not read this
 };
 ASSERT_OFFSET(adam_step, first_decay, STEP_FIRST_DECAY);
 ASSERT_OFFSET(adam_step, rate, STEP_RATE);
@@ -140,5 +141,11 @@ ASSERT_OFFSET(adam_step, exact_below, STEP_EXACT_BELOW);
 //   0 < s              w - (rate * first) * reciprocal32(sqrt32(s) + epsilon), last step fused
 //   s = 0              w stays
 void adam_update(float *w, float *first, float *second, const float *g, uint32_t length, const struct adam_step *step);
+
+// The same where no new second moment is below exact_below: none is compared.
+void adam_update_large(float *w, float *first, float *second, const float *g, uint32_t length, const struct adam_step *step);
+
+// adam_update where the gradient is +0: first = first_decay * first, which keeps its sign if it is zero, and s = second.
+void adam_decay(float *w, float *first, const float *second, uint32_t length, const struct adam_step *step);
 
 #endif

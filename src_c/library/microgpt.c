@@ -153,7 +153,10 @@ void microgpt_memory(struct microgpt *microgpt, struct parameters *parameters) {
     *parameters = microgpt->learner.parameters;
 }
 
-void microgpt_weights_changed(struct microgpt *microgpt) { microgpt->learner.opening_scale = 0.0f; }
+void microgpt_weights_changed(struct microgpt *microgpt) {
+    microgpt->learner.opening_scale = 0.0f;
+    microgpt->learner.schedule.least_second = 0.0f;
+}
 
 uint32_t microgpt_train(struct microgpt *microgpt, uint32_t steps, float *losses) {
     for (uint32_t i = 0; i < steps; ++i) {

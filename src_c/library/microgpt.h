@@ -47,7 +47,7 @@ MICROGPT_API uint32_t microgpt_steps_taken(const struct microgpt *microgpt);
 // Weights, first and second moments, one after the other in memory that the learner owns (struct parameters).
 MICROGPT_API void microgpt_memory(struct microgpt *microgpt, struct parameters *parameters);
 
-// The weights have been written to: what was derived from them is forgotten.
+// The weights or their moments have been written to: what was derived from them is forgotten.
 MICROGPT_API void microgpt_weights_changed(struct microgpt *microgpt);
 
 // Takes `steps` training steps, and stops after one whose loss is not finite. losses: room for them. Returns how many it took.

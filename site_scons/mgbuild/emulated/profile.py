@@ -28,6 +28,8 @@ PHASES = {
     "cross_entropy": "forward",
     "backward": "backward",
     "adam_update": "Adam",
+    "adam_update_large": "Adam",
+    "adam_decay": "Adam",
     "learner_help": "rest",
     "team_post": "rest",
     "team_wait": "waiting",

@@ -183,7 +183,7 @@ static bool same_rmsnorm(struct round *round, uint32_t kernel) {
     return SAME(rmsnorm_backward, y, gradient, x, scale, rows, &sizes);
 }
 
-static bool same_adam(struct round *round) {
+static bool same_adam(struct round *round, uint32_t kernel) {
     struct adam_schedule schedule = adam_begin();
     const uint32_t steps = 40;
     const uint32_t number_of_step = from_one_to(round, steps) - 1;
@@ -198,11 +198,20 @@ static bool same_adam(struct round *round) {
     const float *gradient = array(round, length, 2);
     for (uint32_t i = 0; i < length; ++i) {
         second[i] *= second[i];
-        if (from_one_to(round, 4) == 1) {
+        if (kernel == KERNEL_adam_update_large) {
+            second[i] += step.exact_below;
+        } else if (from_one_to(round, 4) == 1) {
             second[i] *= 1e-14f; // on the other side of exact_below
         }
     }
-    return SAME(adam_update, weights, first, second, gradient, length, &step);
+    switch (kernel) {
+    case KERNEL_adam_update:
+        return SAME(adam_update, weights, first, second, gradient, length, &step);
+    case KERNEL_adam_update_large:
+        return SAME(adam_update_large, weights, first, second, gradient, length, &step);
+    default:
+        return SAME(adam_decay, weights, first, second, length, &step);
+    }
 }
 
 static bool same_relu(struct round *round) {
@@ -244,7 +253,7 @@ static bool same(struct round *round, uint32_t kernel) {
     if (kernel == KERNEL_relu) {
         return same_relu(round);
     }
-    return kernel == KERNEL_adam_update ? same_adam(round) : same_row(round, kernel);
+    return kernel >= KERNEL_adam_update ? same_adam(round, kernel) : same_row(round, kernel);
 }
 
 enum verdict check_kernel(uint32_t kernel) {

@@ -22,6 +22,8 @@
 #define vector_zero twin_vector_zero
 #define vector_add twin_vector_add
 #define adam_update twin_adam_update
+#define adam_update_large twin_adam_update_large
+#define adam_decay twin_adam_decay
 
 #include "kernels/plain/adam.c"
 #include "kernels/plain/elementwise.c"

@@ -5,7 +5,7 @@
 // nt, nn      in     a2=y a3=x a4=w a5=rows a6=sizes
 //             A row of x is taken in pieces of up to PIECE steps: first the places of what is not zero go to a list, in
 //             bytes from the piece's first, so that a place is a byte; then each block of 8 columns (or 1) walks along it.
-//             live   listing:  a3=next x  a4=x of the piece  a7=bits of x, its place  a15=end of the list
+//             live   listing:  a3=next x  a4=x of the piece  a2 a5 a7=bits of x, then its place  a15=end of the list
 //                    products: a2=y of these columns  a3=x of the piece  a4=w of these columns at the piece
 //                    a5=columns left  a6=length of the list  a7=place, then address of w  a15=place in the list
 //                    nt: a8-a14=w_stride times 1 to 7, in bytes    nn: a8=w_stride
@@ -105,11 +105,11 @@
     addi    a5, a5, \columns
 .endm
 
-// An x that is not zero, \offset bytes from a3, goes to the list; then back to \next.
-.macro list_x offset, next
-    addi    a7, a3, \offset
-    sub     a7, a7, a4
-    s8i     a7, a15, 0
+// The x in \x, \offset bytes from a3, is not zero and goes to the list; then back to \next.
+.macro list_x x, offset, next
+    addi    \x, a3, \offset
+    sub     \x, \x, a4
+    s8i     \x, a15, 0
     addi    a15, a15, 1
     j       \next
 .endm
@@ -161,17 +161,17 @@
     srli    a7, a6, 2
     extui   a6, a6, 0, 2
     loopnez a7, 17f
-    l32i    a7, a3, 0
-    bnez    a7, 20f
-13:
-    l32i    a7, a3, 4
-    bnez    a7, 21f
-14:
+    l32i    a2, a3, 0
+    l32i    a5, a3, 4
     l32i    a7, a3, 8
+    bnez    a2, 20f
+13:
+    l32i    a2, a3, 12
+    bnez    a5, 21f
+14:
     bnez    a7, 22f
 15:
-    l32i    a7, a3, 12
-    bnez    a7, 23f
+    bnez    a2, 23f
 16:
     addi    a3, a3, 16
 17:
@@ -182,6 +182,7 @@
     addi    a3, a3, 4
 19:
     s32i    a3, a1, SPARSE_NEXT_PIECE
+    l32i    a2, a1, SPARSE_Y
     mov     a3, a4
     sub     a6, a15, a1
     addi    a6, a6, -SPARSE_LIST
@@ -222,15 +223,15 @@
 27:
     retw
 20: // out of the way: most of x is zero
-    list_x  0, 13b
+    list_x  a2, 0, 13b
 21:
-    list_x  4, 14b
+    list_x  a5, 4, 14b
 22:
-    list_x  8, 15b
+    list_x  a7, 8, 15b
 23:
-    list_x  12, 16b
+    list_x  a2, 12, 16b
 24:
-    list_x  0, 18b
+    list_x  a7, 0, 18b
 .endm
 
 FUNCTION(matmul_nt_add_sparse)

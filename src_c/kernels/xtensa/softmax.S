@@ -2,10 +2,13 @@
 // softmax, softmax_backward.                                     twin: plain/softmax.c    contract: kernels.h
 //
 // softmax     in     a2=x a3=length a4=bits of scale a5=bits of weight
-//             live   a6=x of this pass  a7=pairs  a8 a9=e^x of the pair before  a10=constants  a11 a12=bits
-//                    f0 f3=argument, then remainder r  f1 f4=shifted, f1 f2 f4 f5=polynomial  f6=sum
-//                    f7=greatest f8=scale f9=EXP_LOWEST f10=log2(e) f11=2^23 * 1.5 f12 f13=ln 2 f14=highest coefficient f15=1
-//             order  greatest; e^x, two side by side, and sum; product. 3 + 28.5 + 3 instructions for an element, 56 for a row
+//             live   a6=x of this pass  a7=pairs  a8=bits of greatest  a9=1 if the length is odd  a10=constants  a11 a12=bits
+//                    a13=last x  f0 f3=argument, then remainder r  f1 f4=shifted, polynomial, power of 2
+//                    f2 f5=polynomial, then e^x / 2 of the pair before  f6=sum
+//                    f7=greatest f8=scale f9=EXP_LOWEST f10=log2(e) f11=ROUND_TO_INTEGER f12 f13=ln 2 f14=highest coefficient
+//                    f15=1
+//             order  greatest, as integers; e^x / 2, two side by side, and sum; product, where the halves cancel.
+//                    2.5 (5 if all are negative) + 27 + 3 instructions for an element, 54 for a row
 // softmax_backward   in a2=dy a3=y a4=length a5=bits of scale        9 instructions for an element, 14 for a row
 // uses   f0-f15, b0 b1, LBEG/LEND/LCOUNT      stack 32 (leaf)      over-read 0
 #include "kernels/xtensa/kernel.h"
@@ -24,7 +27,7 @@
 #define COEFFICIENT_3 32
     .4byte  0xc2a00000
     .4byte  0x3fb8aa3b
-    .4byte  0x4b400000
+    .4byte  0x4b400000 + 126 // even, so that ties go as in exp32; with n it is the biased exponent of 2^n / 2
     .4byte  0x3f317218
     .4byte  0x3102e308
     .4byte  0x3ab6dade
@@ -40,15 +43,23 @@ FUNCTION(softmax)
     entry   a1, 32
     addi    a7, a3, -1
     beqz    a7, .Lsingle
-    mov     a6, a2
-    lsip    f7, a6, 4
-    l32r    a10, .Lconstants_address
-    loopnez a7, .Lgreatest // f7 = the greatest x
-    lsip    f0, a6, 4
-    olt.s   b0, f7, f0
-    movt.s  f7, f0, b0
-.Lgreatest:
     srli    a7, a3, 1
+    addx4   a13, a3, a2
+    addi    a13, a13, -4
+    l32i    a8, a13, 0
+    l32r    a10, .Lconstants_address
+    mov     a6, a2
+    loop    a7, .Lgreatest // the greatest integer is the greatest float, unless all are negative
+    l32i    a11, a6, 0
+    l32i    a12, a6, 4
+    addi    a6, a6, 8
+    max     a8, a8, a11
+    max     a8, a8, a12
+.Lgreatest:
+    bltz    a8, .Lall_negative
+.Lgreatest_found:
+    wfr     f7, a8
+    extui   a9, a3, 0, 1
     wfr     f8, a4
     lsi     f9, a10, LOWEST
     lsi     f10, a10, LOG2_E
@@ -58,10 +69,10 @@ FUNCTION(softmax)
     lsi     f14, a10, COEFFICIENT_6
     const.s f15, 1
     const.s f6, 0
-    movi    a8, 0
-    movi    a9, 0
+    const.s f2, 0
+    const.s f5, 0
     mov     a6, a2
-    loopnez a7, .Lpairs
+    loop    a7, .Lpairs
     // argument: (x - greatest) scale, not below EXP_LOWEST; meanwhile the pair before this one joins the sum
     lsi     f0, a6, 0
     lsi     f3, a6, 4
@@ -71,25 +82,23 @@ FUNCTION(softmax)
     lsi     f4, a10, ROUND_TO_INTEGER
     mul.s   f0, f0, f8
     mul.s   f3, f3, f8
-    wfr     f2, a8
-    wfr     f5, a9
+    add.s   f6, f6, f2
     olt.s   b0, f0, f9
     olt.s   b1, f3, f9
-    add.s   f6, f6, f2
+    add.s   f6, f6, f5
     movt.s  f0, f9, b0
     movt.s  f3, f9, b1
     // remainder: argument - n ln 2, where n, the exponent of the result, stays in the low bits of shifted
     madd.s  f1, f0, f10
     madd.s  f4, f3, f10
-    add.s   f6, f6, f5
     sub.s   f2, f1, f11
     sub.s   f5, f4, f11
-    rfr     a8, f1
-    rfr     a9, f4
+    rfr     a11, f1
+    rfr     a12, f4
     msub.s  f0, f2, f12
     msub.s  f3, f5, f12
-    slli    a8, a8, 23
-    slli    a9, a9, 23
+    slli    a11, a11, 23
+    slli    a12, a12, 23
     madd.s  f0, f2, f13
     madd.s  f3, f5, f13
     // polynomial 1 + r + r^2 (1/2 + r (C3 + r (C4 + r (C5 + r C6))))
@@ -113,20 +122,16 @@ FUNCTION(softmax)
     mul.s   f4, f3, f3
     madd.s  f0, f1, f2
     madd.s  f3, f4, f5
+    wfr     f1, a11
+    wfr     f4, a12
     add.s   f0, f0, f15
     add.s   f3, f3, f15
-    // times 2^n: n is added to the exponent
-    rfr     a11, f0
-    rfr     a12, f3
-    add     a8, a8, a11
-    add     a9, a9, a12
-    s32i    a8, a6, 0
-    s32i    a9, a6, 4
-    addi    a6, a6, 8
+    // times 2^n / 2
+    mul.s   f2, f0, f1
+    mul.s   f5, f3, f4
+    ssip    f2, a6, 4
+    ssip    f5, a6, 4
 .Lpairs:
-    wfr     f2, a8
-    wfr     f5, a9
-    extui   a9, a3, 0, 1
     add.s   f6, f6, f2
     beqz    a9, .Lexponentials
     // the last of an odd length, in the same way
@@ -139,7 +144,7 @@ FUNCTION(softmax)
     madd.s  f1, f0, f10
     sub.s   f2, f1, f11
     msub.s  f0, f2, f12
-    rfr     a8, f1
+    rfr     a11, f1
     madd.s  f0, f2, f13
     lsi     f1, a10, COEFFICIENT_5
     madd.s  f1, f0, f14
@@ -152,12 +157,11 @@ FUNCTION(softmax)
     mul.s   f1, f0, f0
     madd.s  f0, f1, f2
     add.s   f6, f6, f5
+    slli    a11, a11, 23
+    wfr     f1, a11
     add.s   f0, f0, f15
-    slli    a8, a8, 23
-    rfr     a11, f0
-    add     a8, a8, a11
-    s32i    a8, a6, 0
-    wfr     f5, a8
+    mul.s   f5, f0, f1
+    ssi     f5, a6, 0
 .Lexponentials:
     add.s   f6, f6, f5
     // weight reciprocal32(sum)
@@ -172,7 +176,7 @@ FUNCTION(softmax)
     madd.s  f1, f1, f2
     .endr
     mul.s   f1, f3, f1
-    loopnez a7, .Lproduct_pairs
+    loop    a7, .Lproduct_pairs
     lsi     f0, a2, 0
     lsi     f2, a2, 4
     mul.s   f0, f0, f1
@@ -186,6 +190,18 @@ FUNCTION(softmax)
     ssi     f0, a2, 0
 .Lproducts:
     retw
+
+.Lall_negative: // then the greatest float is the least integer
+    l32i    a8, a13, 0
+    mov     a6, a2
+    loop    a7, .Lleast
+    l32i    a11, a6, 0
+    l32i    a12, a6, 4
+    addi    a6, a6, 8
+    minu    a8, a8, a11
+    minu    a8, a8, a12
+.Lleast:
+    j       .Lgreatest_found
 
 .Lsingle: // weight reciprocal32(exp32(0)), where both functions are exact
     s32i    a5, a2, 0
