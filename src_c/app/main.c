@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The program: trains from scratch, then invents names, as microgpt.py does; then, or when a key is pressed, takes commands.
+#include "app/check/checks.h"
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/program.h"
@@ -107,7 +108,11 @@ void app_second_core(void) {
     const struct worker worker = {&program.team, 1};
     for (uint32_t jobs = 0;; ++jobs) {
         team_await(&program.team, jobs);
-        learner_help(&program.learner, &worker);
+        if (program.team.job < LEARNER_JOBS) {
+            learner_help(&program.learner, &worker);
+        } else {
+            check_help(&worker);
+        }
     }
 }
 

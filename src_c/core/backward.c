@@ -5,9 +5,6 @@
 #include "kernels/kernels.h"
 #include "math/math32.h"
 
-// Kept out of its caller's frame, which would be as large as all that is inlined together.
-#define OWN_FRAME __attribute__((noinline))
-
 // What every step of the pass needs.
 struct pass {
     const struct part *part; // the positions whose gradients this worker computes
@@ -173,7 +170,7 @@ OWN_FRAME static void hidden_backward(const struct pass *pass, const struct laye
 }
 
 // The phases of core/arrays.h with a barrier behind each. Weights are updated in a phase in which nobody reads them.
-static void layer_backward(const struct pass *pass, uint32_t l) {
+OWN_FRAME static void layer_backward(const struct pass *pass, uint32_t l) {
     const struct model *model = pass->model;
     const struct worker *worker = pass->part->worker;
     const uint32_t first = pass->part->first;

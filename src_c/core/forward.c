@@ -72,7 +72,7 @@ static void multiply(const struct part *part, enum product product, float *y, co
     }
 }
 
-static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
+OWN_FRAME static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
     const uint32_t width = model->shape.n_embd;
     const uint32_t head_size = model->products.forward.mix.columns;
     const uint32_t last = part->first + part->count;

@@ -132,7 +132,7 @@ static struct worker first_worker(const struct learner *learner) { return (struc
 float learner_pass(struct learner *learner, const uint8_t *document, uint32_t length, const struct parameters *parameters,
                    const struct adam_step *step) {
     const struct worker worker = first_worker(learner);
-    const struct task task = {
+    struct task task = {
         .parameters = parameters, .step = step, .count = enter_document(&learner->model, document, length)};
     learner->opening_scale = 0.0f;
     team_post(learner->team, LEARNER_PASS, &task);
@@ -144,7 +144,7 @@ static float take_step(struct learner *learner, const uint8_t *document, uint32_
     const struct parameters *parameters = &learner->parameters;
     const struct worker worker = first_worker(learner);
     struct adam_step adam;
-    const struct task task = {
+    struct task task = {
         .parameters = parameters, .step = &adam, .count = enter_document(&learner->model, document, length)};
     learner->opening_scale = 0.0f;
     team_post(learner->team, LEARNER_PASS, &task);
@@ -180,7 +180,7 @@ static const float *predict(struct learner *learner, uint8_t token, uint32_t pos
     float *probabilities = row(model->logits, position);
     if (position > 0 || learner->opening_scale != scale) {
         const struct worker worker = first_worker(learner);
-        const struct task task = {.parameters = &learner->parameters, .count = position, .token = token};
+        struct task task = {.parameters = &learner->parameters, .count = position, .token = token};
         team_post(learner->team, LEARNER_PREDICT, &task);
         predict_logits(learner, &task, &worker);
         softmax(probabilities, model->shape.vocab_size, scale, 1.0f);
@@ -227,7 +227,7 @@ const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32
 
 uint32_t learner_read(struct learner *learner, const uint8_t *document, uint32_t length) {
     const struct worker worker = first_worker(learner);
-    const struct task task = {
+    struct task task = {
         .parameters = &learner->parameters, .count = enter_document(&learner->model, document, length)};
     learner->opening_scale = 0.0f;
     team_post(learner->team, LEARNER_READ, &task);

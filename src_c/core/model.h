@@ -11,6 +11,9 @@
 #include "core/team.h"
 #include "kernels/kernels.h"
 
+// Kept out of its caller's stack frame, which would be as large as all that is inlined together.
+#define OWN_FRAME __attribute__((noinline))
+
 // A matrix with a row for each position.
 struct rows {
     float *first;

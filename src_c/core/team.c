@@ -8,7 +8,7 @@ __attribute__((noinline)) static void team_wait(const _Atomic uint32_t *word, ui
     }
 }
 
-void team_post(struct team *team, uint32_t job, const void *argument) {
+void team_post(struct team *team, uint32_t job, void *argument) {
     if (team->members == 1) {
         return;
     }

@@ -18,7 +18,7 @@
 struct team {
     uint32_t members; // 1 to MOST_MEMBERS, set before the others begin
     uint32_t job;
-    const void *argument;
+    void *argument;
     _Atomic uint32_t posted;                // jobs so far, modulo 2^32; the first member writes it
     _Atomic uint32_t arrived[MOST_MEMBERS]; // barriers that each member has come to, modulo 2^32
 };
@@ -45,7 +45,7 @@ static inline struct share team_share(const struct worker *worker, uint32_t tota
 
 // First member: has the others begin a job, and returns to do its own part. They must have ended the one before, which every
 // job does at a barrier. argument: must last until then.
-void team_post(struct team *team, uint32_t job, const void *argument);
+void team_post(struct team *team, uint32_t job, void *argument);
 
 // Other members: waits for the next job.
 void team_await(struct team *team, uint32_t jobs_before);

@@ -9,6 +9,7 @@ static struct {
     uint32_t next;
     uint32_t wrong;
     uint32_t skipped;
+    uint32_t calls; // of check_barriers()
 } state;
 
 enum command_state check(char *arguments) {
@@ -16,6 +17,7 @@ enum command_state check(char *arguments) {
     state.next = 0;
     state.wrong = 0;
     state.skipped = 0;
+    state.calls = 0;
     return COMMAND_GOES_ON;
 }
 
@@ -51,8 +53,28 @@ static enum command_state conclude(void) {
     return COMMAND_DONE;
 }
 
+void check_help(const struct worker *worker) {
+    struct team *team = worker->team;
+    if (team->job == CHECK_KERNEL) {
+        kernel_share(team->argument, worker);
+    } else {
+        barriers_share(team->argument, worker);
+    }
+}
+
+// A million barriers, a turn for some of them. Returns whether all are through.
+static bool barriers_turn(void) {
+    const enum verdict verdict = check_barriers(state.calls);
+    if (verdict == VERDICT_RIGHT && ++state.calls < BARRIER_CALLS) {
+        return false;
+    }
+    report("a million barriers between the cores\n", verdict);
+    return true;
+}
+
 enum command_state check_turn(void) {
     uint32_t item = state.next;
+    const uint32_t teams = program.team.members > 1;
     if (item == 0) {
         report("random numbers\n", check_random());
     } else if ((item -= 1) < FUNCTIONS) {
@@ -71,6 +93,10 @@ enum command_state check_turn(void) {
         report("memory bank ", check_memory(item));
         print_unsigned(item + 1, 1);
         print_text("\n");
+    } else if ((item -= program.banks.count) < teams) {
+        if (!barriers_turn()) {
+            return COMMAND_GOES_ON;
+        }
     } else {
         return conclude();
     }

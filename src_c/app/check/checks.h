@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/plan.h"
+#include "core/learner.h"
 
 enum verdict {
     VERDICT_RIGHT,
@@ -28,7 +28,22 @@ enum { FUNCTIONS = 4 };
 const char *function_name(uint32_t function);
 enum verdict check_function(uint32_t function);
 
-// Kernels, one by one, against their plain twins on pseudo-random shapes and numbers, bit for bit.
+// What is checked on both cores, and the second one's part of it.
+enum check_job { CHECK_KERNEL = LEARNER_JOBS, CHECK_BARRIERS };
+void check_help(const struct worker *worker);
+
+// A core's part of a job: its argument, and who it is.
+struct kernel_check;
+void kernel_share(struct kernel_check *check, const struct worker *worker);
+struct torture;
+void barriers_share(struct torture *torture, const struct worker *worker);
+
+// What two cores write between barriers, each after a pseudo-random delay, must be there for the other behind the next. Each call
+// goes through 2^16 barriers; after BARRIER_CALLS the verdict is on a million.
+enum { BARRIER_CALLS = 16 };
+enum verdict check_barriers(uint32_t call);
+
+// Kernels, one by one, against their plain twins on pseudo-random shapes and numbers, bit for bit, on each core.
 uint32_t kernel_count(void);
 const char *kernel_name(uint32_t kernel);
 enum verdict check_kernel(uint32_t kernel);

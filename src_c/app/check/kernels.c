@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "app/check/checks.h"
 #include "app/check/twins.h"
+#include "app/program.h"
 #include "core/adam.h"
 #include "core/xoshiro.h"
 #include "math/math32.h"
+#include "text/print.h"
 
 enum { ARENA_FLOATS = 1536, ROUNDS = 12 };
 
@@ -256,23 +258,45 @@ static bool same(struct round *round, uint32_t kernel) {
     return kernel >= KERNEL_adam_update ? same_adam(round, kernel) : same_row(round, kernel);
 }
 
-enum verdict check_kernel(uint32_t kernel) {
-    const struct bank memory = scratch_memory();
-    if (memory.bytes < 3 * ARENA_FLOATS * sizeof(float)) {
-        return VERDICT_SKIPPED;
-    }
-    struct round round = {.arena = memory.start};
+// A member's part of checking a kernel: the same rounds on each core, in memory of its own.
+struct kernel_check {
+    uint32_t kernel;
+    float *memory; // 3 arenas for each member
+    bool is_right[MOST_MEMBERS];
+};
+
+void kernel_share(struct kernel_check *check, const struct worker *worker) {
+    struct round round = {.arena = check->memory + 3 * ARENA_FLOATS * worker->index};
     round.before = round.arena + ARENA_FLOATS;
     round.result = round.before + ARENA_FLOATS;
-    xoshiro_seed(&round.random, kernel);
+    xoshiro_seed(&round.random, check->kernel);
     for (uint32_t i = 0; i < ARENA_FLOATS; ++i) {
         round.arena[i] = 0.0f;
     }
-    for (uint32_t i = 0; i < ROUNDS; ++i) {
+    bool is_right = true;
+    for (uint32_t i = 0; i < ROUNDS && is_right; ++i) {
         round.taken = 0;
-        if (!same(&round, kernel)) {
-            return VERDICT_WRONG;
+        is_right = same(&round, check->kernel);
+    }
+    check->is_right[worker->index] = is_right;
+    team_barrier(worker);
+}
+
+enum verdict check_kernel(uint32_t kernel) {
+    const struct bank memory = scratch_memory();
+    const struct worker worker = {&program.team, 0};
+    if (memory.bytes < program.team.members * 3 * ARENA_FLOATS * sizeof(float)) {
+        return VERDICT_SKIPPED;
+    }
+    struct kernel_check check = {.kernel = kernel, .memory = memory.start, .is_right = {true, true}};
+    team_post(&program.team, CHECK_KERNEL, &check);
+    kernel_share(&check, &worker);
+    for (uint32_t core = 0; core < program.team.members; ++core) {
+        if (!check.is_right[core] && program.team.members > 1) {
+            print_text("  on core ");
+            print_unsigned(core, 1);
+            print_text("\n");
         }
     }
-    return VERDICT_RIGHT;
+    return check.is_right[0] && check.is_right[1] ? VERDICT_RIGHT : VERDICT_WRONG;
 }
