@@ -608,7 +608,7 @@ def test_the_second_core_starts_in_this_order(
     expected.clear(APPCPU_CTRL_C, 1)  # RUNSTALL
     expected.set(APPCPU_CTRL_A, 1)  # RESETTING
     expected.clear(APPCPU_CTRL_A, 1)
-    entry = ctypes.cast(board._start_second, ctypes.c_void_p).value or 0
+    entry = ctypes.cast(board.start_second, ctypes.c_void_p).value or 0
     expected.write(APPCPU_CTRL_D, entry & 0xFFFFFFFF)  # ets_set_appcpu_boot_addr()
     expected.call("wait for the other core", 240_000_000)  # a second
     if not answers:

@@ -127,7 +127,7 @@ def test_a_call_to_nowhere_is_refused(link: Link) -> None:
 
 def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Link) -> None:
     for frame in (160, 160 + 1024):
-        cores = {"_start": caller(32, "deep"), "_start_second": caller(48, "deep")}
+        cores = {"_start": caller(32, "deep"), "start_second": caller(48, "deep")}
         found = stack.of_firmware(link(**cores, deep=leaf(frame), panic_entry=leaf(64)))
         assert found.size == 32 + frame + SAVED + stack.GUARD + stack.MARGIN
         assert found.second_size == 48 + frame + SAVED + stack.GUARD + stack.MARGIN
@@ -140,7 +140,7 @@ def test_a_kilobyte_more_in_one_frame_makes_the_stack_a_kilobyte_larger(link: Li
 def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link) -> None:
     def of_panic(frame: int) -> stack.Stack:
         return stack.of_firmware(
-            link(_start=leaf(32), _start_second=leaf(32), panic_entry=caller(64, "big"), big=leaf(frame))
+            link(_start=leaf(32), start_second=leaf(32), panic_entry=caller(64, "big"), big=leaf(frame))
         )
 
     assert of_panic(512 - 64 - SAVED).panic.bytes == 512  # linker/sim.ld, panic_stack_size
@@ -149,7 +149,7 @@ def test_a_panic_that_needs_more_than_it_has_is_refused(link: Link) -> None:
 
 
 def test_stacks_are_read_as_they_were_written(link: Link, tmp_path: Path) -> None:
-    cores = {"_start": caller(32, "deep"), "_start_second": leaf(80)}
+    cores = {"_start": caller(32, "deep"), "start_second": leaf(80)}
     found = stack.of_firmware(link(**cores, deep=leaf(48), panic_entry=leaf(64)))
     path = tmp_path / "stack.json"
     path.write_text(found.as_json())

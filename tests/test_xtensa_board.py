@@ -10,7 +10,7 @@ from conftest import Programs
 from cross import Cross, program
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
-from mgbuild.firmware.elf import opened
+from mgbuild.firmware.elf import addresses, opened
 from mgbuild.plan.sources import sources
 
 PRELUDE = """
@@ -174,7 +174,7 @@ WSR_MEMCTL_A0, ISYNC, LOOPS = b"\x00\x61\x13", b"\x00\x20\x00", 0x76  # ISA refe
 
 
 @pytest.mark.parametrize("program", ["esp32", "sim"])
-@pytest.mark.parametrize("entry", ["_start", "_start_second"])
+@pytest.mark.parametrize("entry", ["_start", "start_second"])
 def test_the_loop_buffer_is_off_before_the_first_loop(entry: str, program: str, programs: Programs) -> None:
     """ESP-IDF: bootloader_esp32.c, XCHAL_ERRATUM_572. No emulator has that buffer, so the code itself is read."""
     elf = programs.esp32() / "firmware.elf" if program == "esp32" else programs.sim()[0]
@@ -184,7 +184,7 @@ def test_the_loop_buffer_is_off_before_the_first_loop(entry: str, program: str, 
     zero = max(start.rfind(movi_0, 0, written) for movi_0 in (b"\x02\xa0\x00", b"\x0c\x00"))
     assert zero >= 0
     assert b"\x02\xa0" not in start[zero + 3 : written], "a0 holds something else by then"
-    assert entry == "_start_second" or start.index(LOOPS) > written
+    assert entry == "start_second" or start.index(LOOPS) > written
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_a_crash_of_the_second_core_ends_the_program_and_names_it(run: Run) -> N
     done = run(body, second_core='__asm__ volatile("movi a2, 0x1234\\n ill" ::: "a2");', cores=2)
     cause, registers, backtrace = panic_of(done, core="1")
     assert (cause, registers["A2"]) == ("IllegalInstruction", 0x1234)
-    assert len(backtrace) == 3  # app_second_core, board_start_on_second_core, _start_second
+    assert len(backtrace) == 3  # app_second_core, board_start_on_second_core, start_second
 
 
 def test_the_backtrace_of_the_second_core_follows_its_own_stack(run: Run) -> None:
@@ -448,10 +448,14 @@ def test_the_backtrace_of_the_second_core_follows_its_own_stack(run: Run) -> Non
     assert len(backtrace) == 25 + 4
 
 
-def test_a_stack_of_the_second_core_that_overflows_is_caught(run: Run) -> None:
+def test_a_stack_of_the_second_core_that_overflows_is_caught(run: Run, tmp_path: Path) -> None:
+    """At its own guard, before it runs through the stack of the first and into that one's."""
     before = DEEP.replace("LAST", "(void)0")
     done = run(f"{START} for (;;) {{}}", before, second_core="deeper(1000000);", cores=2)
-    assert panic_of(done, core="1")[0] == "Stack overflow"
+    cause, registers, _ = panic_of(done, core="1")
+    symbols = addresses(tmp_path / "program.elf")
+    assert cause == "Stack overflow"
+    assert symbols["second_stack_bottom"] <= registers["A1"] < symbols["second_stack_top"]
 
 
 def test_of_two_cores_that_crash_at_once_one_is_explained_and_whole(run: Run) -> None:

@@ -102,7 +102,7 @@ bool core_wait_for(const volatile bool *flag, uint32_t cycles) {
     CALL("wait for the other core", cycles);
     return recorder_answers;
 }
-void _start_second(void) {}
+void start_second(void) {}
 void core_enable_interrupts(uint32_t mask) { CALL("wsr.intenable", mask); }
 void core_halt(void) { stop("halted"); }
 

@@ -13,7 +13,7 @@ from mgbuild.plan import settings_table
 PROGRAM = "qemu-system-xtensa"
 NOT_EMULATED = ("muluh", "mulsh")  # instructions that the chip has and the core de233_fpu has not
 CORES_SYMBOL = "emulated_cores"  # linker/sim.ld: a word for the number of cores
-SECOND_ENTRY = "_start_second"  # src_c/board/xtensa/start.S
+SECOND_ENTRY = "start_second"  # src_c/board/xtensa/start.S
 DATASET_SYMBOLS = ("dataset_start", "dataset_end")  # linker/sim.ld: where the data set is, up to the end of memory
 
 
@@ -114,9 +114,13 @@ def capture(
 
 
 def command_esp32(program: str, flash: Path, serial: str) -> list[str]:
-    """Command line that boots a 4 MB flash image, which it may write to, with UART0 on a device that QEMU names."""
+    """Command line that boots a 4 MB flash image, which it may write to, with UART0 on a device that QEMU names.
+
+    Each core gets a thread; in turns, this machine's default, they would wait for each other a slice at a time.
+    """
     drive = f"file={_quoted(flash)},if=mtd,format=raw"
-    return [program, "-M", "esp32", "-display", "none", "-monitor", "none", "-serial", serial, "-drive", drive]
+    words = [program, "-M", "esp32", "-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none"]
+    return [*words, "-serial", serial, "-drive", drive]
 
 
 def capture_esp32(program: str, flash: Path, until: str, timeout: float) -> str:

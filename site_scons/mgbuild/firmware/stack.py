@@ -37,7 +37,7 @@ INDIRECT = {"command_run": "commands", "command_turn": "commands"}
 
 # What the stacks of the program begin with, on the first and on the second core, and that of a panic, which has none of
 # its own for each core; and the guard below those of the program (src_c/board/xtensa).
-ROOT, SECOND_ROOT, PANIC_ROOT = "_start", "_start_second", "panic_entry"
+ROOT, SECOND_ROOT, PANIC_ROOT = "_start", "start_second", "panic_entry"
 GUARD = 64
 MARGIN = 64  # beyond the bound, for the chain of calls that nobody thought of
 PANIC_STACK_SYMBOL = "panic_stack_size"  # linker/esp32.ld
@@ -91,11 +91,11 @@ class Stack:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """What `as_dict` has made; raises KeyError, TypeError or ValueError for anything else."""
-        bounds = (
+        program, second, panic = (
             Bound(int(document[f"{name}_bound"]), tuple(Frame(**step) for step in document[f"{name}_chain"]))
             for name in _NAMES
         )
-        return cls(*bounds, int(document["stack_size"]), int(document["second_stack_size"]))
+        return cls(program, second, panic, int(document["stack_size"]), int(document["second_stack_size"]))
 
     def as_json(self) -> str:
         return json.dumps(self.as_dict(), indent=1) + "\n"

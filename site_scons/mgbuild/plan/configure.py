@@ -15,9 +15,7 @@ from mgbuild.plan.options import MODEL, OPTIONS, RUN, Settings
 from mgbuild.plan.shape import Shape
 
 # Every option that the bytes of a firmware depend on, but for how its flash is read.
-IN_FIRMWARE = tuple(
-    option for option in OPTIONS if option.group in (MODEL, RUN) or option.name in ("kernels", "baud")
-)
+IN_FIRMWARE = tuple(option for option in OPTIONS if option.group in (MODEL, RUN) or option.name in ("kernels", "baud"))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ bool board_start_second_core(void) {
     clear_bits(DPORT_APPCPU_CTRL_C, DPORT_APPCPU_RUNSTALL);
     set_bits(DPORT_APPCPU_CTRL_A, DPORT_APPCPU_RESETTING);
     clear_bits(DPORT_APPCPU_CTRL_A, DPORT_APPCPU_RESETTING);
-    write_register(DPORT_APPCPU_CTRL_D, (uint32_t)(uintptr_t)_start_second);
+    write_register(DPORT_APPCPU_CTRL_D, (uint32_t)(uintptr_t)start_second);
     const bool running = core_wait_for(&answered, ANSWER_MS * board_cycles_per_millisecond());
     if (!running) {
         board_stop_other_core();

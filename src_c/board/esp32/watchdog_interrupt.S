@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 // An interrupt of level 3, that of the watchdog, which both cores get: a panic. A core that only waits for the other, though,
-// gives that one a millisecond to explain itself, and to stop this one.
+// gives that one half a second to explain itself, which takes a thousandth of it, and to stop this one.
 //   a0 = 3, the event; EXCSAVE1 = the program's a0, EXCSAVE3 = its program counter; a2 is kept in EXCSAVE4
 
-#define MILLISECOND 18 // its power of two, in cycles, and a little more
+#define HALF_A_SECOND 27 // its power of two, in cycles, and a little more
 
     .section .text.level3_interrupt, "ax"
     .literal_position
@@ -22,7 +22,7 @@ level3_interrupt:
 .Lwait:
     rsr     a0, ccount
     sub     a0, a0, a2
-    extui   a0, a0, MILLISECOND, 32 - MILLISECOND
+    extui   a0, a0, HALF_A_SECOND, 32 - HALF_A_SECOND
     beqz    a0, .Lwait
 .Lexplain:
     rsr.excsave4 a2

@@ -64,12 +64,12 @@ _start:
     .size _start, . - _start
 
 // The second core: calls board_start_on_second_core().
-    .section .text._start_second, "ax"
+    .section .text.start_second, "ax"
     .literal_position
     .balign 4
-    .global _start_second
-    .type _start_second, @function
-_start_second:
+    .global start_second
+    .type start_second, @function
+start_second:
     set_up_core 1, second_stack_bottom, second_stack_top
     call_c  board_start_on_second_core
-    .size _start_second, . - _start_second
+    .size start_second, . - start_second

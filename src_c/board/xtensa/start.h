@@ -5,11 +5,11 @@
 // What each board does between start-up (registers, stack and zeroed .bss are ready) and the end of the program.
 _Noreturn void board_start(void);
 
-// The same on the second core, from _start_second on, where registers and a stack of its own are ready: the board lets
+// The same on the second core, from start_second on, where registers and a stack of its own are ready: the board lets
 // board_start_second_core() know, and calls app_second_core().
 _Noreturn void board_start_on_second_core(void);
 
 // Where the second core begins. No function that C can call.
-void _start_second(void);
+void start_second(void);
 
 #endif
