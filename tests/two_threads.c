@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Trains and samples with a team of two, a thread for each member: arguments DATASET n_embd n_head n_layer block_size steps
 // samples [LEFT_OUT]. Prints losses, samples and the checksum as numbers. LEFT_OUT: number of a barrier, counted from 0 in each
-// job, that both members pass without waiting. Linked with --wrap=team_meet.
+// job, that both members pass without waiting. Linked with --wrap=team_meet and --wrap=team_post.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +15,18 @@ static long barriers[MOST_MEMBERS];
 
 void __real_team_meet(const struct worker *worker);
 void __wrap_team_meet(const struct worker *worker);
+void __real_team_post(struct team *of, uint32_t job, void *argument);
+void __wrap_team_post(struct team *of, uint32_t job, void *argument);
 
 void __wrap_team_meet(const struct worker *worker) {
     if (barriers[worker->index]++ != left_out) {
         __real_team_meet(worker);
     }
+}
+
+void __wrap_team_post(struct team *of, uint32_t job, void *argument) {
+    barriers[0] = 0;
+    __real_team_post(of, job, argument);
 }
 
 static void *second(void *unused) {
@@ -56,26 +63,24 @@ int main(int argc, char **argv) {
     left_out = argc > 8 ? strtol(argv[8], NULL, 10) : -1;
     const uint32_t seed[] = {42};
     const struct recipe recipe = {seed, 1, numbers[4], 0.01f};
-    const struct plan_request request = {{numbers[0], numbers[1], numbers[2], numbers[3], dataset.vocab_size}, dataset.documents, numbers[4]};
+    const struct model_shape shape = {numbers[0], numbers[1], numbers[2], numbers[3], dataset.vocab_size};
+    const struct plan_request request = {shape, dataset.documents, numbers[4]};
     const struct banks banks = {1, {{malloc(1 << 24), 1 << 24}}};
     pthread_t thread;
     pthread_create(&thread, NULL, second, NULL);
     learner_begin(&learner, &request, &banks, &dataset, &recipe, &team);
     for (uint32_t step = 0; step < numbers[4]; ++step) {
-        barriers[0] = 0;
         printf("%a\n", (double)learner_step(&learner));
     }
     printf("barriers %ld\n", barriers[0]);
     uint8_t *tokens = learner.model.tokens;
     for (uint32_t sample = 0; sample < numbers[5]; ++sample) {
-        barriers[0] = 0;
         const uint32_t length = learner_complete(&learner, tokens, 0, 0.5f, NULL);
         for (uint32_t i = 0; i < length; ++i) {
             printf("%u ", tokens[i]);
         }
         printf("\n");
     }
-    barriers[0] = 0;
     const uint32_t count = learner_read(&learner, dataset.tokens, numbers[3]);
     for (uint32_t t = 0; t < count; ++t) {
         printf("%a\n", (double)learner_loss_at(&learner, t));
