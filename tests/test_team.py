@@ -132,7 +132,7 @@ def test_other_shapes_on_two_emulated_cores(options: dict[str, int], programs: P
 
 def test_a_hundred_runs_end_alike(programs: Programs, text: Path) -> None:
     """Two cores meet differently in every run."""
-    firmware, _ = programs.sim(cores=2, steps=10, samples=2, console="yes")
+    firmware, _ = programs.sim(cores=2, steps=3, samples=2, console="yes")
     typed = "set seed=42\ntrain\n" * 99
     one, both = (emulator.capture(firmware, text, RUN_TIMEOUT, typed=typed, cores=cores).stdout for cores in (1, 2))
     assert both == one
