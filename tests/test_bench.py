@@ -48,6 +48,43 @@ def test_the_promises_hold(counts: dict[str, Any]) -> None:
     assert all(counts["instructions_per_mac_by_kernel"][name] <= 1.8 for name in bench.HEADLINE)
 
 
+@pytest.fixture(scope="module")
+def pair(programs: Programs) -> dict[str, Any]:
+    """Counts of the assembly firmware on two cores."""
+    firmware, text = programs.sim(cores=2)
+    return bench.two_cores(programs.profile_plugin(), firmware, text)
+
+
+def test_no_count_of_two_cores_exceeds_its_ceiling(pair: dict[str, Any]) -> None:
+    flat = {**pair, "instructions_per_step": max(pair["instructions_per_step"])}
+    assert bench.excesses(flat, CEILINGS["two_cores"], CEILINGS["tolerance"]) == []
+
+
+def test_two_cores_share_the_work(pair: dict[str, Any], counts: dict[str, Any]) -> None:
+    """Neither does more than a few hundredths above its half, and the time of a step says so."""
+    assert pair["steps"] == counts["steps"]
+    assert counts["instructions_per_step"] < sum(pair["instructions_per_step"]) < 1.05 * counts["instructions_per_step"]
+    assert max(pair["instructions_per_step"]) < 1.02 * min(pair["instructions_per_step"])
+    assert 0.5 < pair["cycles_per_step_model"] / counts["cycles_per_step_model"] < 0.56
+    assert pair["barriers_per_step"] == 11
+    assert pair["instructions_per_token"] <= 6_500
+
+
+def test_stretches_hold_all_that_is_counted(programs: Programs) -> None:
+    """A stretch ends where its cores meet; together they are the counted cycles, waiting aside."""
+    firmware = programs.sim(cores=2, steps=20, samples=3)
+    counts = profile.run(programs.profile_plugin(), *firmware, cores=2)
+    found = profile.stretches(programs.profile_plugin(), *firmware, counts)
+    jobs = (
+        20 + sum(stretch.phase == "generation" for stretch, _ in found) // 9
+    )  # a token has a beginning and 8 barriers
+    assert len(found) == 20 * 12 + (jobs - 20) * 9
+    for core in (0, 1):
+        cycles = profile.total(counts.cycles, profile.TRAINING, lambda owner: str(owner.core))[str(core)]
+        within = sum(pair[core].cycles[phase] for pair in found for phase in profile.TRAINING)
+        assert within == pytest.approx(cycles, rel=0.002)  # what runs where waiting ends is on neither's account
+
+
 def test_phases_and_kernels_add_up_to_the_step(counts: dict[str, Any]) -> None:
     assert sum(counts["phases"].values()) == pytest.approx(counts["instructions_per_step"], rel=1e-12)
     for whole, part in (("instructions_per_step", "instructions"), ("cycles_per_step_model", "cycles_model")):
@@ -110,7 +147,10 @@ def test_the_tables_fit_80_columns() -> None:
     times = {"microseconds_per_step": 5.8}
     for name in ("numpy", "scalar"):
         times |= {f"{name}_microseconds_per_step": 264_000.0, f"times_faster_than_{name}": 45_000.0}
-    results = {"options": {"seed": 42}, "xtensa": {"asm": firmware, "plain": firmware}, "host": times}
+    pair = {"instructions_per_step": [123_456.0, 123_456.0], "barriers_per_step": 11.0}
+    pair |= dict.fromkeys(("cycles_per_step_model", "instructions_per_token"), 123_456.0)
+    cores = {"asm": firmware, "plain": firmware, "two_cores": pair}
+    results = {"options": {"seed": 42}, "xtensa": cores, "host": times}
     console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)
     for part in bench.table(results):
         console.print(part)

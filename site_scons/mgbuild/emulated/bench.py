@@ -191,6 +191,16 @@ def table(results: dict[str, Any]) -> list[Table]:
         if counts["instructions"] >= 100:
             ratio = f"{per_mac[name]:.3f}" if name in per_mac else ""
             kernels.add_row(name, f"{counts['instructions']:,.0f}", f"{counts['cycles_model']:,.0f}", ratio)
+    pair = Table(title="one training step on two emulated cores, without waiting", title_justify="left")
+    for column in ("", "first", "second"):
+        pair.add_column(column, justify="left" if not column else "right")
+    both = results["xtensa"]["two_cores"]
+    pair.add_row("instructions", *(f"{count:,.0f}" for count in both["instructions_per_step"]))
+    pair.add_row(
+        f"cycles, estimated *, with {both['barriers_per_step']:.0f} barriers **",
+        f"{both['cycles_per_step_model']:,.0f}",
+    )
+    pair.add_row("instructions per generated token, the busier core", f"{both['instructions_per_token']:,.0f}")
     native = Table(title="one training step on this machine", title_justify="left")
     for column in ("", "microseconds", "ratio"):
         native.add_column(column, justify="left" if not column else "right")
@@ -199,7 +209,7 @@ def table(results: dict[str, Any]) -> list[Table]:
     for name in ("numpy", "scalar"):
         value = times[f"{name}_microseconds_per_step"]
         native.add_row(f"{name} reference", f"{value:,.0f}", f"{times[f'times_faster_than_{name}']:,.0f}")
-    return [summary, kernels, native]
+    return [summary, kernels, pair, native]
 
 
 def ceilings(path: Path) -> dict[str, Any]:
@@ -246,7 +256,10 @@ def main(
     console.print(
         "* by an in-order model of the LX6: within 0.5 % or one cycle for float32 and\n"
         "  integer loops in internal RAM; comparisons, conversions, rfr and window spills\n"
-        "  are not calibrated. Not measured on a chip.",
+        "  are not calibrated. Not measured on a chip.\n"
+        f"** the slower core from barrier to barrier, and {BARRIER_CYCLES} cycles for each barrier, an\n"
+        "  assumption. Left out: cores that want the same bank of RAM in the same cycle;\n"
+        "  both fetch the kernels from one, and find the model's arrays in another.",
         highlight=False,
     )
     console.print(f"all of it as data: {output}", highlight=False)
