@@ -45,6 +45,11 @@ def matmul_sizes(columns: int, depth: int, y_stride: int, x_stride: int, w_strid
     return np.array([columns, depth, y_stride, x_stride, w_stride], np.uint32)
 
 
+def softmax_sizes(stride: int, growth: int = 0) -> np.ndarray:
+    """struct softmax_sizes."""
+    return np.array([stride, growth], np.uint32)
+
+
 def rmsnorm_sizes(width: int) -> np.ndarray:
     """struct rmsnorm_sizes."""
     return np.array([width, np.float32(1 / width).view(np.uint32)], np.uint32)

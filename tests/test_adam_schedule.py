@@ -81,7 +81,7 @@ def test_moments_within_range_are_left_alone(library: ctypes.CDLL) -> None:
 
 
 def test_a_step_is_all_large_while_its_bound_of_the_second_moments_lasts(library: ctypes.CDLL) -> None:
-    """Second moments that do not grow, 30 times the border at step 20: they are found small when they are, some steps later."""
+    """Second moments that do not grow, 30 times the border at step 20: they are found small when they are, later."""
     schedule = library.adam_begin()
     second = np.full(100, np.inf, np.float32)
     found = []

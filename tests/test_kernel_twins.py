@@ -10,7 +10,17 @@ import pytest
 from conftest import ROOT, Programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels import KERNELS, Call, count_instructions, matmul_sizes, rmsnorm_sizes, run_core, run_host
+from kernels import (
+    KERNELS,
+    AdamStep,
+    Call,
+    count_instructions,
+    matmul_sizes,
+    rmsnorm_sizes,
+    run_core,
+    run_host,
+    softmax_sizes,
+)
 
 # One example is a batch of calls of one kernel, for the emulator takes longer to start than a kernel to run.
 BATCH = 25
@@ -81,12 +91,20 @@ def triangle(kernel: str, rng: Draw, positions: int, head: int) -> Call:
     return Call(kernel, [other, square, w, *span, matmul_sizes(head, 0, a, scores, b)])
 
 
+def adam_step(rate: float, epsilon: float) -> np.ndarray:
+    """struct adam_step."""
+    step = AdamStep(1, 0.854, rate, epsilon, 0.694 * rate, 1.785 * epsilon, (1e4 * epsilon) ** 2)
+    return np.frombuffer(bytes(step), np.float32)
+
+
 def adam(kernel: str, rng: Draw, n: int) -> Call:
     g = np.where(rng.random(n) < 0.3, 0, rng.normal(size=n) * 10.0 ** rng.integers(-14, 3)).astype(np.float32)
     second = np.where(rng.random(n) < 0.3, 0, np.abs(rng.normal(size=n)) * 10.0 ** rng.integers(-24, 3))
     rate, epsilon = 10.0 ** rng.uniform(-6, -1), 10.0 ** rng.uniform(-9, -5)
-    step = np.float32([1, 0.854, rate, epsilon, 0.694 * rate, 1.785 * epsilon, (1e4 * epsilon) ** 2])
-    second = np.maximum(second, step[-1]) if kernel == "adam_update_large" else second
+    step = adam_step(rate, epsilon)
+    second = (
+        np.maximum(second, AdamStep.from_buffer_copy(step).exact_below) if kernel == "adam_update_large" else second
+    )
     gradient = [] if kernel == "adam_decay" else [g]
     return Call(kernel, [values(rng, n), values(rng, n), second.astype(np.float32), *gradient, n, step])
 
@@ -97,14 +115,20 @@ def relu(kernel: str, rng: Draw, rows: int, width: int) -> Call:
 
 def elementwise(kernel: str, rng: Draw, n: int) -> Call:
     x, y = values(rng, n + 2), values(rng, n + 2)
+    return Call(kernel, [x, n] if kernel == "vector_zero" else [values(rng, n + 2), x, y, n])
+
+
+def softmax(kernel: str, rng: Draw, rows: int, length: int) -> Call:
+    growth = int(rng.integers(2))
+    wide = stride(rng, length + (rows - 1) * growth)
+    x, y = values(rng, rows, wide), values(rng, rows, wide)
+    if rng.random() < 0.3:
+        x = -np.abs(x)
+    shape = softmax_sizes(wide, growth)
     scale, weight = np.float32(rng.uniform(0.05, 4)), np.float32(rng.uniform(0.01, 20))
-    arguments = {
-        "softmax": [np.clip(x, -1e4, 1e4), n, scale, weight],
-        "softmax_backward": [x, y, n, scale],
-        "vector_zero": [x, n],
-        "vector_add": [values(rng, n + 2), x, y, n],
-    }
-    return Call(kernel, arguments[kernel])
+    if kernel == "softmax":
+        return Call(kernel, [np.clip(x, -1e4, 1e4), rows, length, shape, scale, weight])
+    return Call(kernel, [x, y, rows, length, shape, scale])
 
 
 def norm(kernel: str, rng: Draw, rows: int, width: int) -> Call:
@@ -115,7 +139,7 @@ def norm(kernel: str, rng: Draw, rows: int, width: int) -> Call:
     return Call(kernel, [x, dy, y, scale, rows, rmsnorm_sizes(width)])
 
 
-FAMILIES = {"matmul": product, "causal": triangle, "adam": adam, "rmsnorm": norm, "relu": relu}
+FAMILIES = {"matmul": product, "causal": triangle, "adam": adam, "softmax": softmax, "rmsnorm": norm, "relu": relu}
 
 
 def draw_call(kernel: str, rng: Draw, sizes: Iterable[int] = ()) -> Call:
@@ -128,6 +152,7 @@ def draw_call(kernel: str, rng: Draw, sizes: Iterable[int] = ()) -> Call:
             "causal": [int(rng.integers(1, 17)), int(rng.choice(heads))],
             "rmsnorm": [size(rng), size(rng)],
             "relu": [size(rng), size(rng)],
+            "softmax": [size(rng), size(rng)],
         }
         sizes = random.get(family, [size(rng)])
     return FAMILIES.get(family, elementwise)(kernel, rng, *sizes)
@@ -142,6 +167,7 @@ SMALL_SIZES = {
     ],
     "causal": [*itertools.product(range(1, 10), range(1, 10))],
     "rmsnorm": [*itertools.product(range(1, 4), range(1, 18))],
+    "softmax": [*itertools.product(range(1, 5), range(1, 18))],
     "relu": [*itertools.product((1, 2, 3, 31, 32, 33, 64, 65), range(1, 10))],
 }
 SMALL_LENGTHS = [(n,) for n in range(1, 34)]
@@ -204,8 +230,7 @@ def test_adam_on_every_magnitude_of_the_moments(twins: dict[str, Twin], programs
     border = np.float32((1e4 * epsilon) ** 2)
     second[:100] = (border.view(np.int32) + np.arange(-50, 50, dtype=np.int32)).view(np.float32)
     first, zeros = (rng.normal(size=n) * np.sqrt(second)).astype(np.float32), np.zeros(n, np.float32)
-    step = np.float32([1, 0.854, 0.01, epsilon, 0.694 * 0.01, 1.785 * epsilon, border])
-    call = Call("adam_update", [zeros, first, second, zeros, n, step])
+    call = Call("adam_update", [zeros, first, second, zeros, n, adam_step(0.01, epsilon)])
     assert_equal_bits(call, twins["asm"]([call])[0], run_host(programs.load_plain(), call))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Programs
-from kernels import AdamStep, Call, matmul_sizes, rmsnorm_sizes, run_host
+from kernels import AdamStep, Call, matmul_sizes, rmsnorm_sizes, run_host, softmax_sizes
 
 from python_ref import vectors
 from python_ref.model import ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON
@@ -175,14 +175,7 @@ def test_attention_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     blank = np.full((positions, positions), GUARD, np.float32)
     to_scores = matmul_sizes(0, size, positions, size, size)
     to_mix = matmul_sizes(size, 0, size, positions, size)
-
-    def rows(kernel: str, array: np.ndarray, *others: np.ndarray, arguments: tuple[np.float32, ...]) -> np.ndarray:
-        return np.array(
-            [
-                np.r_[run(kernel, array[t], *(o[t] for o in others), t + 1, *arguments)[0][: t + 1], array[t, t + 1 :]]
-                for t in range(positions)
-            ]
-        )
+    rows = (positions, 1, softmax_sizes(positions, 1))
 
     # First-order bounds from float64: a chain of n products errs by n roundings of the terms' magnitudes, besides what
     # its inputs err by, and exp32 and reciprocal32 by one unit in the last place, which is two EPSILON, each.
@@ -205,7 +198,8 @@ def test_attention_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     scores = run("causal_nt", blank, q, k, 0, positions, to_scores)[0]
     assert (scores[~triangle] == GUARD).all()
     assert_within((scores * np.float64(scale))[triangle], case["scores"][triangle], score_error[triangle])
-    probabilities = rows("softmax", scores, arguments=(scale, np.float32(1)))
+    probabilities = run("softmax", scores, *rows, scale, np.float32(1))[0]
+    assert (probabilities[~triangle] == GUARD).all()
     assert_within(probabilities[triangle], p[triangle], p_error[triangle])
     mixed = run("causal_nn", np.zeros_like(q), probabilities, v, 0, positions, to_mix)[0]
     assert_mixed(mixed, case["mixed"], p, p_error, v)
@@ -213,7 +207,8 @@ def test_attention_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     dv = run("causal_tn", np.zeros_like(q), probabilities, d_mixed, positions, to_mix)[0]
     assert_mixed(dv, case["dv"], p.T, p_error.T, d_mixed)
     d_scores = run("causal_nt", blank, d_mixed, v, 0, positions, to_scores)[0]
-    d_scores = rows("softmax_backward", d_scores, probabilities, arguments=(scale,))
+    d_scores = run("softmax_backward", d_scores, probabilities, *rows, scale)[0]
+    assert (d_scores[~triangle] == GUARD).all()
     exact = case["d_scores"] * size**-0.5
     assert_within(d_scores[triangle], exact[triangle], d_scores_error[triangle])
     dq = run("causal_nn", np.zeros_like(q), d_scores, k, 0, positions, to_mix)[0]
@@ -241,17 +236,18 @@ def test_rmsnorm_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
 def test_softmax_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     """The rounding of the largest difference, up to 120, dominates: half an ulp of it, times e."""
     x = case["x"]
-    y = run("softmax", x, len(x), np.float32(1), np.float32(1))[0]
+    row = (1, len(x), softmax_sizes(len(x)))
+    y = run("softmax", x, *row, np.float32(1), np.float32(1))[0]
     spread = float(x.max() - x.min())
     np.testing.assert_allclose(y, case["y"], rtol=(len(x) + 8 + spread) * EPSILON, atol=2e-35)
-    halved = run("softmax", x * np.float32(2), len(x), np.float32(0.5), np.float32(0.25))[0]
+    halved = run("softmax", x * np.float32(2), *row, np.float32(0.5), np.float32(0.25))[0]
     assert np.array_equal(halved, y * np.float32(0.25))
 
 
 @pytest.mark.parametrize("case", vectors.load("softmax")["backward"], ids=lambda case: str(len(case["y"])))
 def test_softmax_backward_equals_the_vectors(case: dict[str, Any], run: Run) -> None:
     y, dy = case["y"], case["dy"]
-    dx = run("softmax_backward", dy, y, len(y), np.float32(0.5))[0]
+    dx = run("softmax_backward", dy, y, 1, len(y), softmax_sizes(len(y)), np.float32(0.5))[0]
     np.testing.assert_allclose(dx, 0.5 * case["dx"], atol=(len(y) + 3) * EPSILON * np.abs(dy).max())
 
 

@@ -60,9 +60,13 @@ def test_training_in_pieces_is_training_in_one(learner: Callable[..., Learner]) 
 
 
 @pytest.mark.parametrize(
-    "options", [{"seed": 3}, {"n_layer": 2, "n_embd": 8, "seed": 5}, {"n_embd": 8, "block_size": 4}, {"lr": 0.1}], ids=str
+    "options",
+    [{"seed": 3}, {"n_layer": 2, "n_embd": 8, "seed": 5}, {"n_embd": 8, "block_size": 4}, {"lr": 0.1}],
+    ids=str,
 )
-def test_comparing_every_second_moment_changes_no_bit(learner: Callable[..., Learner], options: dict[str, float]) -> None:
+def test_comparing_every_second_moment_changes_no_bit(
+    options: dict[str, float], learner: Callable[..., Learner]
+) -> None:
     """Writing the weights, with the same values, makes the learner forget that all second moments are large."""
     whole, forgetful = learner(steps=300, **options), learner(steps=300, **options)
     whole.train()

@@ -117,9 +117,7 @@ OWN_FRAME static void attend_backward(const struct pass *pass, const struct laye
 
         causal_tn(d_values, attention.first, mixed, count, &model->products.backward.values);
         causal_nt(scores.first, mixed, values, 0, count, &model->products.backward.scores);
-        for (uint32_t t = 0; t < count; ++t) {
-            softmax_backward(row(scores, t), row(attention, t), t + 1, model->score_scale);
-        }
+        softmax_backward(scores.first, attention.first, count, 1, &model->products.attention, model->score_scale);
         causal_nn(d_queries, scores.first, keys, 0, count, &model->products.backward.queries);
         causal_tn(d_keys, scores.first, queries, count, &model->products.backward.queries);
         attention.first = row(attention, model->shape.block_size);

@@ -85,9 +85,7 @@ OWN_FRAME static void attend(const struct part *part, const struct model *model,
         const float *keys = queries + width;
         const float *values = keys + width;
         causal_nt(attention.first, queries, keys, part->first, last, &model->products.forward.scores);
-        for (uint32_t t = part->first; t < last; ++t) {
-            softmax(row(attention, t), t + 1, model->score_scale, 1.0f);
-        }
+        softmax(row(attention, part->first), part->count, part->first + 1, &model->products.attention, model->score_scale, 1.0f);
         causal_nn(layer->mixed.first + column, attention.first, values, part->first, last, &model->products.forward.mix);
         attention.first = row(attention, model->shape.block_size);
     }
@@ -139,9 +137,11 @@ void cross_entropy(const struct part *part, const struct model *model, const uin
                    float gradient_scale) {
     const float weight = reciprocal32((float)count) * gradient_scale;
     const float to_probability = reciprocal32(weight);
+    if (part->count > 0) {
+        softmax(row(model->logits, part->first), part->count, model->shape.vocab_size, &model->products.logits, 1.0f, weight);
+    }
     for (uint32_t t = part->first; t < part->first + part->count; ++t) {
         float *logits = row(model->logits, t);
-        softmax(logits, model->shape.vocab_size, 1.0f, weight);
         model->log_probabilities[t] = log32(logits[targets[t]] * to_probability);
         logits[targets[t]] -= weight;
     }

@@ -94,8 +94,8 @@ static void read(const struct learner *learner, const struct task *task, const s
     const struct weights weights = weights_at(&model->shape, task->parameters->values);
     const struct part part = part_of_positions(worker, task->count);
     forward(&part, model, &weights, model->tokens + part.first);
-    for (uint32_t t = part.first; t < part.first + part.count; ++t) {
-        softmax(row(model->logits, t), model->shape.vocab_size, 1.0f, 1.0f);
+    if (part.count > 0) {
+        softmax(row(model->logits, part.first), part.count, model->shape.vocab_size, &model->products.logits, 1.0f, 1.0f);
     }
     team_barrier(worker);
 }
@@ -183,7 +183,7 @@ static const float *predict(struct learner *learner, uint8_t token, uint32_t pos
         struct task task = {.parameters = &learner->parameters, .count = position, .token = token};
         team_post(learner->team, LEARNER_PREDICT, &task);
         predict_logits(learner, &task, &worker);
-        softmax(probabilities, model->shape.vocab_size, scale, 1.0f);
+        softmax(probabilities, 1, model->shape.vocab_size, &model->products.logits, scale, 1.0f);
     }
     if (position == 0) {
         learner->opening_scale = scale;

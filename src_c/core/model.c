@@ -64,6 +64,8 @@ static void measure_products(struct products *products, const struct model_shape
     const uint32_t head = HEAD_SIZE(shape);
     const uint32_t block = shape->block_size;
     products->norm = (struct rmsnorm_sizes){.width = width, .mean = reciprocal32((float)width)};
+    products->attention = (struct softmax_sizes){.stride = block, .growth = 1};
+    products->logits = (struct softmax_sizes){.stride = shape->vocab_size};
 
     products->forward.qkv = forward_product(width, qkv);
     products->forward.output = forward_product(width, width);

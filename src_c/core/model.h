@@ -53,6 +53,8 @@ struct layer_activations {
 // Sizes of the products of both passes, named for what they compute; w is [out][in].
 struct products {
     struct rmsnorm_sizes norm;
+    struct softmax_sizes attention; // of a head: of position t, t + 1 scores
+    struct softmax_sizes logits;
     struct {
         struct matmul_sizes qkv, output, fc1, fc2, lm_head; // y = x w^T
         struct matmul_sizes scores, mix;

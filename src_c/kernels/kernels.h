@@ -81,13 +81,22 @@ void causal_nn(float *y, const float *x, const float *w, uint32_t first, uint32_
 // Transposed mix, u < positions:   y[u][c] = sum over u <= t < positions of x[t][u] * w[t][c]    x is the triangle
 void causal_tn(float *y, const float *x, const float *w, uint32_t positions, const struct matmul_sizes *sizes);
 
-// Softmax of scale * x, in place, times weight: with m the greatest x, e[i] = exp32((x[i] - m) * scale),
-// x[i] = e[i] * (weight * reciprocal32(sum of e, ascending)). x finite, length >= 1, scale > 0.
-void softmax(float *x, uint32_t length, float scale, float weight);
+// Rows that a softmax takes one by one: the first has length values, each other growth more than the one before it.
+struct softmax_sizes {
+    uint32_t stride;
+    uint32_t growth;
+};
+ASSERT_OFFSET(softmax_sizes, stride, SOFTMAX_STRIDE);
+ASSERT_OFFSET(softmax_sizes, growth, SOFTMAX_GROWTH);
 
-// Gradient of softmax(scale * x) with weight 1, in place on dy: with dot the ascending chain of dy[i] * y[i],
-// dy[i] = ((dy[i] - dot) * y[i]) * scale. length >= 1.
-void softmax_backward(float *dy, const float *y, uint32_t length, float scale);
+// Softmax of scale * x, in place, times weight: with m the greatest x of a row, e[i] = exp32((x[i] - m) * scale),
+// x[i] = e[i] * (weight * reciprocal32(sum of e, ascending)). x finite, rows >= 1, length >= 1, scale > 0.
+void softmax(float *x, uint32_t rows, uint32_t length, const struct softmax_sizes *sizes, float scale, float weight);
+
+// Gradient of softmax(scale * x) with weight 1, in place on dy: with dot the ascending chain of dy[i] * y[i] of a row,
+// dy[i] = ((dy[i] - dot) * y[i]) * scale. rows >= 1, length >= 1.
+void softmax_backward(float *dy, const float *y, uint32_t rows, uint32_t length, const struct softmax_sizes *sizes,
+                      float scale);
 
 // Sizes of an RMSNorm: rows of width values; mean is 1 / width.
 struct rmsnorm_sizes {

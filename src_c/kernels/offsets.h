@@ -14,6 +14,10 @@
 #define NORM_WIDTH 0
 #define NORM_MEAN 4
 
+// struct softmax_sizes
+#define SOFTMAX_STRIDE 0
+#define SOFTMAX_GROWTH 4
+
 // struct adam_step
 #define STEP_FIRST_DECAY 4
 #define STEP_RATE 8

@@ -224,22 +224,24 @@ static bool same_relu(struct round *round) {
     return SAME(relu, x, words, rows, width);
 }
 
+static bool same_softmax(struct round *round, uint32_t kernel) {
+    const uint32_t rows = from_one_to(round, 6);
+    const uint32_t length = from_one_to(round, 30);
+    struct softmax_sizes sizes = {.growth = from_one_to(round, 2) - 1};
+    sizes.stride = length + (rows - 1) * sizes.growth + from_one_to(round, 3) - 1;
+    float *x = array(round, rows * sizes.stride, 1);
+    const float *y = array(round, rows * sizes.stride, 1);
+    const float scale = 1.0f + xoshiro_uniform(&round->random);
+    return kernel == KERNEL_softmax ? SAME(softmax, x, rows, length, &sizes, scale, 0.5f)
+                                    : SAME(softmax_backward, x, y, rows, length, &sizes, scale);
+}
+
 static bool same_row(struct round *round, uint32_t kernel) {
     const uint32_t length = from_one_to(round, 40);
     float *y = array(round, length, 1);
     const float *a = array(round, length, 1);
     const float *b = array(round, length, 1);
-    const float scale = 1.0f + xoshiro_uniform(&round->random);
-    switch (kernel) {
-    case KERNEL_softmax:
-        return SAME(softmax, y, length, scale, 0.5f);
-    case KERNEL_softmax_backward:
-        return SAME(softmax_backward, y, a, length, scale);
-    case KERNEL_vector_zero:
-        return SAME(vector_zero, y, length);
-    default:
-        return SAME(vector_add, y, a, b, length);
-    }
+    return kernel == KERNEL_vector_zero ? SAME(vector_zero, y, length) : SAME(vector_add, y, a, b, length);
 }
 
 static bool same(struct round *round, uint32_t kernel) {
@@ -248,6 +250,9 @@ static bool same(struct round *round, uint32_t kernel) {
     }
     if (kernel <= KERNEL_causal_tn) {
         return same_causal(round, kernel);
+    }
+    if (kernel == KERNEL_softmax || kernel == KERNEL_softmax_backward) {
+        return same_softmax(round, kernel);
     }
     if (kernel == KERNEL_rmsnorm || kernel == KERNEL_rmsnorm_backward) {
         return same_rmsnorm(round, kernel);

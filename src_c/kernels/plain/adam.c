@@ -15,9 +15,9 @@ static float updated(float w, float first, float s, const struct adam_step *step
 
 void adam_update(float *w, float *first, float *second, const float *g, uint32_t length, const struct adam_step *step) {
     for (uint32_t i = 0; i < length; ++i) {
-        first[i] = FMA32(first[i], step->first_decay, g[i]);
-        second[i] = FMA32(g[i], g[i], second[i]);
-        w[i] = updated(w[i], first[i], second[i], step);
+        const float m = first[i] = FMA32(first[i], step->first_decay, g[i]);
+        const float s = second[i] = FMA32(g[i], g[i], second[i]);
+        w[i] = updated(w[i], m, s, step);
     }
 }
 
@@ -27,7 +27,7 @@ void adam_update_large(float *w, float *first, float *second, const float *g, ui
 
 void adam_decay(float *w, float *first, const float *second, uint32_t length, const struct adam_step *step) {
     for (uint32_t i = 0; i < length; ++i) {
-        first[i] *= step->first_decay;
-        w[i] = updated(w[i], first[i], second[i], step);
+        const float m = first[i] *= step->first_decay;
+        w[i] = updated(w[i], m, second[i], step);
     }
 }
