@@ -45,7 +45,7 @@ WINDOW_VECTORS = "window_"  # names of the handlers begin so
 
 @dataclass(frozen=True)
 class Owner:
-    """Whom an instruction counts to: the phase, the kernel that runs ("" outside), the function that holds it, the core."""
+    """Whom an instruction counts to: phase, kernel that runs ("" outside), function that holds it, core."""
 
     phase: str
     kernel: str
@@ -54,7 +54,7 @@ class Owner:
 
 
 class Stretch(NamedTuple):
-    """What a core does between two marks: the phase in which it ends, and the modelled cycles by phase, without waiting."""
+    """What a core does between two marks: the phase in which it ends, and modelled cycles by phase, without waiting."""
 
     phase: str
     cycles: Counter[str]
@@ -67,7 +67,7 @@ class Profile:
     instructions: Counter[Owner] = field(default_factory=Counter)
     cycles: Counter[Owner] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)  # of each function
-    costs: dict[tuple[str, ...], int] = field(default_factory=dict)  # modelled cycles of a run behind another, outside waiting
+    costs: dict[tuple[str, ...], int] = field(default_factory=dict)  # cycles of a run behind another, outside waiting
     console: str = ""
 
     @property
@@ -106,11 +106,12 @@ def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = ()
 
 
 def stretches(plugin: Path, firmware: Path, dataset: Path, profile: Profile) -> list[tuple[Stretch, Stretch]]:
-    """What both cores do between one mark and the next, in order, from a second run with two cores; `profile` is the first."""
+    """What both cores do between one mark and the next, in order, from a second run; `profile` is the first."""
     phases = ["start", *PHASES.values()]
     with tempfile.TemporaryDirectory() as folder:
         costs = Path(folder, "costs")
-        costs.write_text("".join(f"{' '.join(pair)} {cycles}\n" for pair, cycles in profile.costs.items()), encoding="ascii")
+        known = (f"{' '.join(pair)} {cycles}\n" for pair, cycles in profile.costs.items())
+        costs.write_text("".join(known), encoding="ascii")
         lines, _ = _traced(plugin, firmware, dataset, [f"costs={costs}"], 2)
     found: tuple[list[Stretch], list[Stretch]] = ([], [])
     for core, last, *cycles in lines:

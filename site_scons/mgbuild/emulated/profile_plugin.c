@@ -58,7 +58,6 @@ struct pair {
 struct stretch {
     int phase; // at its end
     uint64_t cycles[MAX_SCOPES + 1]; // by phase, NONE first
-    struct stretch *next;
 };
 
 static struct {
@@ -84,7 +83,9 @@ static struct core {
         struct scope scope; // to return to
     } calls[MAX_DEPTH];
     int depth;
-    struct stretch stretch, *first, *last; // the one that goes on; those that have ended
+    struct stretch stretch;    // the one that goes on
+    struct stretch *stretches; // those that have ended
+    size_t ended, room;
 } cores[MAX_CORES];
 
 static _Noreturn void fail(const char *what, const char *text) {
@@ -133,19 +134,15 @@ static void count_pair(struct core *core) {
 }
 
 static void end_stretch(struct core *core) {
-    struct stretch *ended = malloc(sizeof(*ended));
-    if (ended == NULL) {
-        fail("out of memory", "");
+    if (core->ended == core->room) {
+        core->room = core->room * 2 + 1024;
+        core->stretches = realloc(core->stretches, core->room * sizeof(core->stretch));
+        if (core->stretches == NULL) {
+            fail("out of memory", "");
+        }
     }
-    *ended = core->stretch;
-    ended->phase = core->scope.phase;
-    ended->next = NULL;
-    if (core->last != NULL) {
-        core->last->next = ended;
-    } else {
-        core->first = ended;
-    }
-    core->last = ended;
+    core->stretch.phase = core->scope.phase;
+    core->stretches[core->ended++] = core->stretch;
     memset(&core->stretch, 0, sizeof(core->stretch));
 }
 
@@ -231,7 +228,8 @@ static void finish(qemu_plugin_id_t id, void *unused) {
                         pair->then.last, pair->count);
             }
         }
-        for (const struct stretch *stretch = core->first; costs != NULL && stretch != NULL; stretch = stretch->next) {
+        for (size_t i = 0; costs != NULL && i < core->ended; ++i) {
+            const struct stretch *stretch = &core->stretches[i];
             fprintf(out, "%d %d", number, stretch->phase);
             for (int phase = 0; phase <= phase_count; ++phase) {
                 fprintf(out, " %" PRIu64, stretch->cycles[phase]);

@@ -3,7 +3,7 @@
 #include "app/program.h"
 #include "core/xoshiro.h"
 
-enum { ROUNDS_IN_A_CALL = 32768, MOST_DELAY_BITS = 7 };
+enum { ROUNDS_IN_A_CALL = 4096, MOST_DELAY_BITS = 7 };
 
 // Plain words on purpose: only the barriers order them.
 struct torture {

@@ -39,8 +39,8 @@ struct torture;
 void barriers_share(struct torture *torture, const struct worker *worker);
 
 // What two cores write between barriers, each after a pseudo-random delay, must be there for the other behind the next. Each call
-// goes through 2^16 barriers; after BARRIER_CALLS the verdict is on a million.
-enum { BARRIER_CALLS = 16 };
+// goes through 2^13 barriers, so that a watchdog is fed in between; after BARRIER_CALLS the verdict is on a million.
+enum { BARRIER_CALLS = 128 };
 enum verdict check_barriers(uint32_t call);
 
 // Kernels, one by one, against their plain twins on pseudo-random shapes and numbers, bit for bit, on each core.
