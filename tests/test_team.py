@@ -11,6 +11,7 @@ from conftest import ROOT, RUN_TIMEOUT, Programs, run_scons
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mgbuild.emulated import emulator
+from mgbuild.firmware.machine_code import MachineCode
 from mgbuild.plan import dataset, toolchain
 from mgbuild.plan.sources import sources
 from microgpt import Learner, Text
@@ -98,6 +99,20 @@ def test_a_missing_barrier_is_noticed(barrier: int, watched_threads: Path, text:
     whole, without = run(watched_threads, text, SHAPES[0]), run(watched_threads, text, SHAPES[0], barrier)
     assert f"barriers {BARRIERS}\n" in whole.stdout
     assert without.returncode == RACE or without.stdout != whole.stdout
+
+
+@pytest.mark.parametrize("function", ["team_wait", "team_meet", "team_post"])
+def test_each_flag_is_ordered_by_the_processor(function: str, programs: Programs) -> None:
+    """On the chip a store waits behind memw for what came before, and what follows waits behind memw for a load."""
+    code = MachineCode(programs.esp32() / "firmware.elf")
+    (found,) = (candidate for candidate in code.functions.values() if candidate.name == function)
+    names = [op.name.removesuffix(".n") for op in sorted(code.reachable(found), key=lambda op: op.address)]
+    if function == "team_wait":
+        load = names.index("l32i")
+        assert "memw" in names[load + 1 : names.index("bltz")]
+    else:
+        store = len(names) - 1 - names[::-1].index("s32i")
+        assert names[store - 1] == "memw"
 
 
 def lines(result: subprocess.CompletedProcess[str]) -> list[str]:

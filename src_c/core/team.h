@@ -6,7 +6,8 @@
 // Members talk through words in shared memory, each of which has one writer, so no instruction has to read and write at once.
 // What makes a word enough: its writer stores it with release (memw, which on the LX6 waits until all earlier loads and stores
 // are done; Xtensa ISA reference manual, MEMW), its reader takes it with acquire (memw behind the load, so that no later access
-// begins before). Whatever was done before a barrier is therefore seen, or over, behind it.
+// begins before). Whatever was done before a barrier is therefore seen, or over, behind it: internal RAM has no cache in front
+// of it, so that what is done is there for every core.
 #ifndef TEAM_H
 #define TEAM_H
 
