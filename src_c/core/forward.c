@@ -9,14 +9,6 @@ struct part part_of_positions(const struct worker *worker, uint32_t count) {
     return (struct part){worker, share.first, share.count, mirrored.index, share.count > 0, false};
 }
 
-struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position) {
-    if (worker->team->members == 1 || shape->n_embd < MOST_MEMBERS) {
-        const bool is_mine = worker->index == 0;
-        return (struct part){worker, position, is_mine, worker->index, is_mine, false};
-    }
-    return (struct part){worker, position, 1, worker->index, worker->index == 0, true};
-}
-
 // Where a lone position is shared, each product needs all outputs of the one before.
 static inline void meet(const struct part *part) {
     if (part->by_outputs) {
@@ -45,9 +37,6 @@ static inline struct share outputs_of(const struct part *part, uint32_t columns)
 static void multiply(const struct part *part, enum product product, float *y, const float *x, const float *w,
                      const struct matmul_sizes *sizes) {
     struct matmul_sizes mine;
-    if (part->count == 0) {
-        return;
-    }
     if (part->by_outputs) {
         const struct share outputs = outputs_of(part, sizes->columns);
         mine.columns = outputs.count;
@@ -72,22 +61,35 @@ static void multiply(const struct part *part, enum product product, float *y, co
     }
 }
 
-OWN_FRAME static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
+static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
     const uint32_t width = model->shape.n_embd;
+    const uint32_t block = model->shape.block_size;
     const uint32_t head_size = model->products.forward.mix.columns;
     const uint32_t last = part->first + part->count;
-    const struct share heads = outputs_of(part, part->count > 0 ? model->shape.n_head : 0);
+    const struct share heads = outputs_of(part, model->shape.n_head);
+    const uint32_t column = heads.first * head_size;
+    const float *queries = layer->qkv.first + column;
+    const float *values = queries + 2 * width;
+    float *mixed = layer->mixed.first + column;
     struct rows attention = layer->attention;
-    attention.first = row(attention, heads.first * model->shape.block_size);
-    for (uint32_t head = heads.first; head < heads.first + heads.count; ++head) {
-        const uint32_t column = head * head_size;
-        const float *queries = layer->qkv.first + column;
-        const float *keys = queries + width;
-        const float *values = keys + width;
-        causal_nt(attention.first, queries, keys, part->first, last, &model->products.forward.scores);
-        softmax(row(attention, part->first), part->count, part->first + 1, &model->products.attention, model->score_scale, 1.0f);
-        causal_nn(layer->mixed.first + column, attention.first, values, part->first, last, &model->products.forward.mix);
-        attention.first = row(attention, model->shape.block_size);
+    attention.first = row(attention, heads.first * block);
+    float *scores = row(attention, part->first);
+    for (uint32_t head = 0; head < heads.count; ++head) {
+        causal_nt(row(attention, head * block), queries, queries + width, part->first, last, &model->products.forward.scores);
+        queries += head_size;
+    }
+    if (part->count == 1 && heads.count > 0) { // a row in each head: all at once
+        const struct softmax_sizes by_heads = {.stride = block * block};
+        softmax(scores, heads.count, last, &by_heads, model->score_scale, 1.0f);
+    }
+    for (uint32_t head = 0; head < heads.count; ++head) {
+        if (part->count > 1) {
+            softmax(scores, part->count, part->first + 1, &model->products.attention, model->score_scale, 1.0f);
+            scores += block * block;
+        }
+        causal_nn(mixed, row(attention, head * block), values, part->first, last, &model->products.forward.mix);
+        mixed += head_size;
+        values += head_size;
     }
 }
 
@@ -96,6 +98,12 @@ void forward(const struct part *part, const struct model *model, const struct we
     const uint32_t count = part->count;
     float *residual = row(model->residual, first);
 
+    if (count == 0) { // a member without a position is only waited for
+        for (uint32_t l = 0; l < model->shape.n_layer; ++l) {
+            team_barrier(part->worker);
+        }
+        return;
+    }
     if (part->has_rows) {
         embed(model, weights, tokens, first, count);
     }
@@ -122,10 +130,8 @@ void forward(const struct part *part, const struct model *model, const struct we
         }
         meet(part);
         multiply(part, PLAIN, hidden, mlp_input, w.fc1, &model->products.forward.fc1);
-        if (count > 0) {
-            const struct share units = outputs_of(part, layer.hidden.width);
-            relu(hidden + units.first, active_of(model, &layer, part->number) + units.first, count, units.count);
-        }
+        const struct share units = outputs_of(part, layer.hidden.width);
+        relu(hidden + units.first, active_of(model, &layer, part->number) + units.first, count, units.count);
         meet(part);
         multiply(part, SPARSE_ONTO, residual, hidden, w.fc2, &model->products.forward.fc2);
         meet(part);

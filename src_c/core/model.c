@@ -13,40 +13,6 @@ struct weights weights_at(const struct model_shape *shape, const float *first) {
     return weights;
 }
 
-struct layer_weights layer_weights(const struct model_shape *shape, const struct weights *weights, uint32_t layer) {
-    const uint32_t square = shape->n_embd * shape->n_embd;
-    struct layer_weights w;
-    w.qkv = weights->layers + layer * 12 * square;
-    w.output = w.qkv + 3 * square;
-    w.fc1 = w.output + square;
-    w.fc2 = w.fc1 + 4 * square;
-    return w;
-}
-
-static struct rows rows_of_layer(struct rows first, uint32_t layer, uint32_t rows) {
-    return (struct rows){row(first, layer * rows), first.width};
-}
-
-struct layer_activations layer_activations(const struct model *model, uint32_t layer) {
-    const struct layer_activations *first = &model->first_layer;
-    const uint32_t positions = model->shape.block_size;
-    return (struct layer_activations){
-        .attention_input = rows_of_layer(first->attention_input, layer, positions),
-        .attention_scale = first->attention_scale + layer * positions,
-        .qkv = rows_of_layer(first->qkv, layer, positions),
-        .attention = rows_of_layer(first->attention, layer, model->shape.n_head * positions),
-        .mixed = rows_of_layer(first->mixed, layer, positions),
-        .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
-        .mlp_scale = first->mlp_scale + layer * positions,
-        .hidden = rows_of_layer(first->hidden, layer, positions),
-        .active = first->active + layer * MOST_MEMBERS * ACTIVE_WORDS(positions) * first->hidden.width,
-    };
-}
-
-uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t part) {
-    return layer->active + part * ACTIVE_WORDS(model->shape.block_size) * layer->hidden.width;
-}
-
 // y[positions][out] = x[positions][in] * w[out][in]^T
 static struct matmul_sizes forward_product(uint32_t in, uint32_t out) {
     return (struct matmul_sizes){.columns = out, .depth = in, .y_stride = out, .x_stride = in, .w_stride = in};

@@ -91,15 +91,43 @@ struct model {
     float *lm_head_rows;         // GRADIENT_ROWS * n_embd
 };
 
-// Weights of this shape that lie from `first` on.
-struct weights weights_at(const struct model_shape *shape, const float *first);
+static inline struct layer_weights layer_weights(const struct model_shape *shape, const struct weights *weights, uint32_t layer) {
+    const uint32_t square = shape->n_embd * shape->n_embd;
+    struct layer_weights w;
+    w.qkv = weights->layers + layer * 12 * square;
+    w.output = w.qkv + 3 * square;
+    w.fc1 = w.output + square;
+    w.fc2 = w.fc1 + 4 * square;
+    return w;
+}
 
-struct layer_weights layer_weights(const struct model_shape *shape, const struct weights *weights, uint32_t layer);
+static inline struct rows rows_of_layer(struct rows first, uint32_t layer, uint32_t rows) {
+    return (struct rows){row(first, layer * rows), first.width};
+}
 
-struct layer_activations layer_activations(const struct model *model, uint32_t layer);
+static inline struct layer_activations layer_activations(const struct model *model, uint32_t layer) {
+    const struct layer_activations *first = &model->first_layer;
+    const uint32_t positions = model->shape.block_size;
+    return (struct layer_activations){
+        .attention_input = rows_of_layer(first->attention_input, layer, positions),
+        .attention_scale = first->attention_scale + layer * positions,
+        .qkv = rows_of_layer(first->qkv, layer, positions),
+        .attention = rows_of_layer(first->attention, layer, model->shape.n_head * positions),
+        .mixed = rows_of_layer(first->mixed, layer, positions),
+        .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
+        .mlp_scale = first->mlp_scale + layer * positions,
+        .hidden = rows_of_layer(first->hidden, layer, positions),
+        .active = first->active + layer * MOST_MEMBERS * ACTIVE_WORDS(positions) * first->hidden.width,
+    };
+}
 
 // What relu() has noted of the positions of a part; the array of part 0 holds those of all once a pass has gone back to it.
-uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t part);
+static inline uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t part) {
+    return layer->active + part * ACTIVE_WORDS(model->shape.block_size) * layer->hidden.width;
+}
+
+// Weights of this shape that lie from `first` on.
+struct weights weights_at(const struct model_shape *shape, const float *first);
 
 // Where array `id` lies.
 void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id);
@@ -121,7 +149,13 @@ struct part {
 struct part part_of_positions(const struct worker *worker, uint32_t count);
 
 // The worker's share of a lone position.
-struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position);
+static inline struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position) {
+    if (worker->team->members == 1 || shape->n_embd < MOST_MEMBERS) {
+        const bool is_mine = worker->index == 0;
+        return (struct part){worker, position, is_mine, worker->index, is_mine, false};
+    }
+    return (struct part){worker, position, 1, worker->index, worker->index == 0, true};
+}
 
 // Logits of the part's positions for these tokens, given the keys and values of earlier positions. All members call it; a
 // shared position's logits are whole behind the next barrier.
