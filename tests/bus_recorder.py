@@ -25,6 +25,7 @@ UART0_FIFO_AHB, UART0_STATUS = 0x60000000, 0x3FF4001C
 UART_FIFO_BYTES = 128
 TIMG0_RTCCALICFG, TIMG0_RTCCALICFG1 = 0x3FF5F068, 0x3FF5F06C
 WATCHDOG_KEY = 0x50D83AA1
+SPI1_CMD, SPI1_W0, RDID = 0x3FF42000, 0x3FF42080, 1 << 28
 TIMG0_WDTFEED = 0x3FF5F060
 TIMG0_WDT, TIMG0_WDTWPROTECT = range(0x3FF5F048, 0x3FF5F064, 4), 0x3FF5F064
 RTC_WDT, RTC_CNTL_WDTWPROTECT = range(0x3FF4808C, 0x3FF480A4, 4), 0x3FF480A4
@@ -121,6 +122,7 @@ class Chip:
         self.registers = dict(registers or {})
         self.crystal_hz = crystal_hz
         self.sent = bytearray()  # by UART0
+        self.flash_id = 0x16_40_C8  # as SPI1 holds it: manufacturer lowest, highest log2 of the bytes
         self.lost = 0  # bytes written to its full FIFO
         self.deepest = 0  # most bytes that the FIFO held
         self.watch: deque[tuple[bytes, Callable[[], None]]] = deque()  # what to do once UART0 has sent a text, in order
@@ -196,6 +198,8 @@ class Chip:
             self.deepest = max(self.deepest, len(self._transmit))
             return
         self.registers[address] = value
+        if address == SPI1_CMD:
+            self.registers |= {SPI1_CMD: 0, SPI1_W0: self.flash_id if value == RDID else 0}
         if address == TIMG0_WDTFEED:
             self._pass_time()  # for a program that waits
 

@@ -207,7 +207,7 @@ def _goes_into_the_table(name: str, value: object) -> bool:
     """Whether a program's table has room for another value of this option."""
     if name == "seed":
         return len(settings_table.seed_words(int(str(value)))) <= settings_table.LEAST_SEED_ROOM
-    return name in (*settings_table.NUMBERS, *settings_table.RATES, "console")
+    return name in (*settings_table.NUMBERS, *settings_table.RATES, "console", "start")
 
 
 def _words(options: Mapping[str, object]) -> list[str]:
@@ -230,6 +230,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--libraries", type=Path, help="folder of the libraries to test, instead of building the default ones"
     )
+    parser.addoption("--cuts", type=int, default=8, help="how often an emulated chip loses its power at random")
     parser.addoption("--board", default="", help="serial port of a board, which is flashed and tested")
 
 

@@ -59,7 +59,10 @@ def session(program: Path, *commands: str) -> list[Answer]:
 
 def altered(programs: Programs, folder: Path, changed: Mapping[str, str], *flags: str, **chosen: object) -> Path:
     """The program for this machine with other texts of some files of src_c, made in a folder, with these options."""
-    paths = [ROOT / path for path in sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host")]
+    paths = [
+        ROOT / path
+        for path in sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host", "board/no_flash")
+    ]
     for name, text in changed.items():
         other = folder / Path(name).name
         other.write_text(text)

@@ -22,7 +22,18 @@ from mgbuild.plan import dataset, toolchain
 from mgbuild.plan.sources import HOST_KERNELS, sources
 
 # Parts of src_c for any machine, and those with instructions of the chip, which a compiler for this one can only read.
-NATIVE = ("core", "math", "kernels/host", "kernels/plain", "text", "app", "app/check", "library", "board/host")
+NATIVE = (
+    "core",
+    "math",
+    "kernels/host",
+    "kernels/plain",
+    "text",
+    "app",
+    "app/check",
+    "library",
+    "board/host",
+    "board/no_flash",
+)
 HOSTED = ("library", "board/host")  # of these, what takes an operating system
 CHIP = ("board/xtensa", "board/sim", "board/esp32", "kernel_runner")
 PLUGIN = Path("site_scons/mgbuild/emulated/profile_plugin.c")
@@ -113,7 +124,7 @@ def test_another_compiler_of_this_machine_makes_the_same_bits(
     monkeypatch.setenv("CC", clang)
     host = toolchain.find_host()
     assert host.cc == clang
-    files = absolute(sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host"))
+    files = absolute(sources("core", "math", *HOST_KERNELS, "text", "app", "app/check", "board/host", "board/no_flash"))
     embedded = [generated, *embedding(programs.dataset(), programs.settings())]
     run([*host.compile, "-O1", f"-I{ROOT / 'src_c'}", *embedded, "-o", "program", *files, "-lm"], tmp_path)
     assert run([tmp_path / "program"], tmp_path).stdout == expected
@@ -130,7 +141,7 @@ def sanitized(gcc: list[str], programs: Programs, generated: str, tmp_path_facto
     learner = absolute(c_files("core", "math", *HOST_KERNELS, "text", "app/refusal.c"))
     run([*compile_, "-r", "-o", "learner.o", *learner], folder)
     app = [path for path in sources("app", "app/check") if path.name != "refusal.c"]
-    program = absolute([*app, *sources("board/host")])
+    program = absolute([*app, *sources("board/host", "board/no_flash")])
     embedded = [generated, *embedding(text, programs.settings())]
     run([*compile_, *embedded, "-o", "program", "learner.o", *program, "-lm"], folder)
     library = [*compile_, "-shared", "-Wl,-Bsymbolic", "-o"]

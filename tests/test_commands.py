@@ -71,7 +71,9 @@ def test_without_input_the_console_changes_nothing(programs: Programs) -> None:
 def test_help_names_every_command_within_80_columns(ask: Ask) -> None:
     (every,) = ask("help")
     names = [line.split()[0] for line in every.lines[:-1]]
-    assert names == ("help info set train names complete temperature teach loss next attention check reset".split())
+    assert names == (
+        "help info set train names complete temperature teach loss next attention check save load forget reset".split()
+    )
     assert max(map(len, every.lines)) <= 80
     for name, answer in zip(names, ask(*(f"help {name}" for name in names)), strict=True):
         assert answer.lines[0].startswith(name)
@@ -80,7 +82,8 @@ def test_help_names_every_command_within_80_columns(ask: Ask) -> None:
 
 def test_every_example_of_help_can_be_typed(ask: Ask) -> None:
     (every,) = ask("help")
-    names = [line.split()[0] for line in every.lines[:-1] if not line.startswith("reset")]
+    nowhere_to_keep = ("reset", "save", "load", "forget")
+    names = [line.split()[0] for line in every.lines[:-1] if not line.startswith(nowhere_to_keep)]
     examples = [answer.lines[1].removeprefix("for example: ") for answer in ask(*(f"help {name}" for name in names))]
     assert all(answer.ok for answer in ask(*examples))
 
@@ -146,11 +149,11 @@ def test_settings_are_shown_as_they_are_typed(ask: Ask) -> None:
     shown, changed, again = ask("set", "set lr=0.0025 temperature=2 samples=7 log_every=3", "set")
     assert shown.lines == [
         f"set n_embd=12 n_head=3 n_layer=2 block_size=10 steps={STEPS}",
-        "set samples=3 log_every=100 lr=0.01 temperature=0.5",
+        "set samples=3 log_every=100 save_every=0 lr=0.01 temperature=0.5",
         "set seed=5",
     ]
     assert changed.lines == [], "at once, and the run goes on"
-    assert again.lines[1] == "set samples=7 log_every=3 lr=0.0025 temperature=2"
+    assert again.lines[1] == "set samples=7 log_every=3 save_every=0 lr=0.0025 temperature=2"
 
 
 @pytest.mark.parametrize("word", ["n_embd=16 n_head=4", "n_layer=1", "block_size=9", "steps=7", "seed=5"])

@@ -76,7 +76,10 @@ def compiled(library: Path, program: Sequence[Path], *flags: str) -> Path:
 def board(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The board's code, with a program that ends at once."""
     library = tmp_path_factory.mktemp("bus") / "board.so"
-    return ctypes.CDLL(str(compiled(library, [Path("tests/bus/program.c")])))
+    loaded = ctypes.CDLL(str(compiled(library, [Path("tests/bus/program.c")])))
+    for name in ("read", "erase", "program", "is_protected"):
+        getattr(loaded, f"board_flash_{name}").restype = ctypes.c_bool
+    return loaded
 
 
 @pytest.fixture
@@ -287,6 +290,153 @@ def test_flash_is_mapped_with_the_cache_off(
     assert double.events == expected.events
 
 
+# ---- Checkpoints in flash -------------------------------------------------------------------------------------------
+
+# spi_reg.h; linker/esp32.ld and tests/bus/board/esp32/layout.h: where the checkpoints are.
+SPI1_CMD, SPI1_CTRL2, SPI1_CLOCK, SPI1_USER, SPI1_W0 = 0x3FF42000, 0x3FF42014, 0x3FF42018, 0x3FF4201C, 0x3FF42080
+CHECKPOINTS, CHECKPOINTS_BYTES = 0x35A000, 0xA6000
+SECTOR = 4096
+
+
+def ask_flash_id(expected: Expected) -> None:
+    """JEDEC id by SPI1, while SPI0 and the cache rest."""
+    expected.call("Cache_Read_Disable", 0)
+    expected.write(SPI1_W0, 0)
+    expected.write(SPI1_CMD, 1 << 28)  # SPI_FLASH_RDID
+    expected.registers[SPI1_CMD] = 0
+    expected.call("Cache_Flush", 0)
+    expected.call("Cache_Read_Enable", 0)
+
+
+def make_storage_ready(expected: Expected) -> None:
+    """bootloader_flash_config_esp32.c, bootloader_flash_cs_timing_config(), for SPI1; a clock that needs no dummy
+    cycles (TRM, SPI_CLOCK_REG: APB by CLKCNT_N + 1 = 4); sizes for the ROM, which has taken 2 MB for granted."""
+    expected.set(SPI1_USER, 1 << 31 | 1 << 4 | 1 << 5)  # USR_COMMAND, CS_HOLD, CS_SETUP
+    expected.field(SPI1_CTRL2, 0xFF, 1 << 4)  # HOLD_TIME 1, SETUP_TIME 0
+    expected.write(SPI1_CLOCK, 3 << 12 | 1 << 6 | 3)
+    expected.call("esp_rom_spiflash_config_param", 0x1540EF, 4 << 20, 0x10000, 0x1000, 0x100, 0xFFFF)
+    ask_flash_id(expected)
+
+
+@pytest.fixture
+def storage(board: ctypes.CDLL, chip: MakeChip) -> Iterator[Chip]:
+    """A chip whose storage is ready, with flash to write to."""
+    with memory(b""):
+        double = chip()
+        assert double.run("storage_start") == "returned"
+        assert board.board_flash_bytes() == CHECKPOINTS_BYTES
+        double.events.clear()
+        yield double
+
+
+def test_storage_is_made_ready_with_the_size_of_the_chip(chip: MakeChip) -> None:
+    before = dict.fromkeys((SPI1_USER, SPI1_CTRL2, SPI1_CLOCK), BEFORE)
+    double, expected = chip(before), Expected(before)
+    assert double.run("storage_start") == "returned"
+    make_storage_ready(expected)
+    assert double.events == expected.events
+
+
+@pytest.mark.parametrize(("code", "is_room"), [(0x15, False), (0x16, True), (0x17, True), (0x00, False), (0xFF, False)])
+def test_a_flash_chip_smaller_than_the_firmware_was_made_for_takes_no_checkpoints(
+    code: int, is_room: bool, board: ctypes.CDLL, chip: MakeChip
+) -> None:
+    """Else what is written at the end would lie at the beginning, over the firmware."""
+    with memory(b""):
+        double = chip()
+        double.flash_id = code << 16 | 0x40C8
+        double.run("storage_start")
+        assert board.board_flash_bytes() == (CHECKPOINTS_BYTES if is_room else 0)
+        double.events.clear()
+        assert board.board_flash_erase(0) == is_room
+        assert bool(double.events) == is_room
+
+
+def with_cache_off(name: str, *arguments: int) -> list[Event]:
+    """cache_utils.c, spi_flash_disable_interrupts_caches_and_other_cpu(); the watchdogs fed before what takes long."""
+    expected = Expected()
+    feed(expected)
+    expected.call("Cache_Read_Disable", 0)
+    expected.call(name, *arguments)
+    expected.call("Cache_Flush", 0)
+    expected.call("Cache_Read_Enable", 0)
+    return expected.events
+
+
+def test_flash_is_erased_and_programmed_with_the_cache_off_and_the_watchdog_fed(
+    board: ctypes.CDLL, storage: Chip
+) -> None:
+    words = (ctypes.c_uint32 * 4)(1, 2, 3, 0xF0F0F0F0)
+    assert board.board_flash_erase(3 * SECTOR)
+    assert board.board_flash_program(3 * SECTOR + 256, words, 16)
+    first = with_cache_off("esp_rom_spiflash_erase_sector", CHECKPOINTS // SECTOR + 3)
+    assert storage.events == first + with_cache_off("esp_rom_spiflash_write", CHECKPOINTS + 3 * SECTOR + 256, 16)
+    found = (ctypes.c_uint32 * 4)()
+    storage.events.clear()
+    assert board.board_flash_read(3 * SECTOR + 256, found, 16)
+    assert [*found] == [*words]
+    assert storage.events == [], "reading goes through the cache"
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [
+        (CHECKPOINTS_BYTES, 4),
+        (CHECKPOINTS_BYTES - 4, 8),
+        (0xFFFFFFFC, 8),
+        (0x100000000 - CHECKPOINTS, 16),
+        (0, 0xFFFFFFFC),
+        (2, 4),
+        (0, 2),
+    ],
+)
+def test_what_is_not_the_checkpoints_is_neither_written_nor_read(
+    offset: int, length: int, board: ctypes.CDLL, storage: Chip
+) -> None:
+    """Nor what is no whole word of theirs."""
+    words = (ctypes.c_uint32 * 4)()
+    assert not board.board_flash_program(offset, words, length)
+    assert not board.board_flash_read(offset, words, length)
+    assert storage.events == []
+
+
+def test_nothing_is_programmed_over_the_end_of_a_sector(board: ctypes.CDLL, storage: Chip) -> None:
+    assert not board.board_flash_program(SECTOR - 4, (ctypes.c_uint32 * 4)(), 8)
+    assert storage.events == []
+
+
+@pytest.mark.parametrize("offset", [1, 256, SECTOR - 4, CHECKPOINTS_BYTES, 0xFFFFF000, 0x100000000 - CHECKPOINTS])
+def test_no_other_sector_is_ever_erased(offset: int, board: ctypes.CDLL, storage: Chip) -> None:
+    assert not board.board_flash_erase(offset)
+    assert storage.events == []
+
+
+def test_what_the_flash_chip_refuses_is_told(board: ctypes.CDLL, storage: Chip) -> None:
+    fails = ctypes.c_int.in_dll(board, "flash_fails")
+    fails.value = 1
+    try:
+        assert not board.board_flash_erase(0)
+        assert not board.board_flash_program(0, (ctypes.c_uint32 * 4)(), 16)
+    finally:
+        fails.value = 0
+
+
+@pytest.mark.parametrize(
+    ("status", "is_protected"), [(0, 0), (1 << 2, 1), (1 << 3, 1), (1 << 4, 1), (1 << 5 | 3 | 1 << 7, 0)]
+)
+def test_protection_is_seen_in_the_block_protect_bits(
+    status: int, is_protected: int, board: ctypes.CDLL, storage: Chip
+) -> None:
+    """BP0 to BP2, as W25Q32 and its kin have them; nothing changes them."""
+    held = ctypes.c_uint32.in_dll(board, "flash_status")
+    held.value = status
+    try:
+        assert board.board_flash_is_protected() == is_protected
+    finally:
+        held.value = 0
+    assert [event.name for event in storage.events if isinstance(event, Call)][1] == "esp_rom_spiflash_read_status"
+
+
 # ---- Console --------------------------------------------------------------------------------------------------------
 
 
@@ -455,6 +605,7 @@ def test_the_board_starts_in_this_order(number: int, chip: MakeChip) -> None:
     expected.write(UART0_CLKDIV, 7 << 20 | 694)
     expected.write(STORE0, 0)
     map_flash(expected)
+    make_storage_ready(expected)
     start(expected)
     listen(expected)
     stop_core(expected, 1)
@@ -764,7 +915,10 @@ def test_the_program_learns_the_names_of_the_host_and_feeds_the_watchdog(
     printed = "".join(line for line in sent.splitlines(keepends=True) if not line.startswith("# "))
     assert printed == programs.run_host(**chosen).stdout
     events, _ = split_at(MORE_NAMES, double.events)
-    fed = 1 + 30 + 5  # at start, after each step, after each sample
+    slow = ("esp_rom_spiflash_erase_sector", "esp_rom_spiflash_write")
+    saving = len([event for event in events if isinstance(event, Call) and event.name in slow])
+    assert saving > 14 + 14, "erased, and programmed, are at least so many sectors"
+    fed = 1 + 30 + 5 + saving  # at start, after each step, after each sample, before each of these
     assert (events.count(Write(WDTFEED, 1)), events.count(Write(RTC_WDTFEED, 1 << 31))) == (fed, fed)
 
 

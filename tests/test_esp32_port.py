@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import serial
 from conftest import Completed, Programs
-from mgbuild.device import advice, flash, monitor
+from mgbuild.device import advice, flash, monitor, transfer
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.firmware import image
+from microgpt import Checkpoint, Learner, Text
 
 FLASH_BYTES = 4 << 20
 TIMEOUT = 120  # seconds; a run takes a few
@@ -208,3 +209,75 @@ def test_training_stops_for_a_command_and_goes_on_to_the_same_weights(
         up_to(b"ok")
         console.write(b"info\r")
         assert up_to(b"training: ").rstrip() == b"training: seed 42, step 1000 of 1000, weights crc32 e5240774"
+
+
+# ---- Checkpoints ----------------------------------------------------------------------------------------------------
+
+LONG = {"n_embd": 8, "n_head": 2, "steps": 6000, "samples": 2, "log_every": 1000}
+
+
+def test_a_checkpoint_pulled_from_a_chip_in_training_goes_on_here_and_the_chip_is_not_disturbed(
+    machine: Machine, contents: Path, programs: Programs, tmp_path: Path
+) -> None:
+    contents.write_bytes((programs.esp32(**LONG) / "factory.bin").read_bytes())
+    expected = programs.run_host(**LONG).stdout.splitlines()[-3:]
+    pulled, log = tmp_path / "run.ckpt", tmp_path / "run.log"
+    with machine(contents) as port:
+        transfer.pull(port, 115200, pulled)
+        kept = Checkpoint.open(pulled)
+        assert 0 < kept["step"] < LONG["steps"]
+        assert monitor.monitor(port, until=re.compile("^weights crc32"), timeout=TIMEOUT, log=log, terminal=False) == 0
+    assert expected[-1] in log.read_text().splitlines()
+    done = subprocess.run([programs.host(**LONG), f"resume={pulled}"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-3:] == expected
+
+
+def test_a_checkpoint_pushed_into_a_chip_is_gone_on_from(
+    machine: Machine, loader: Machine, contents: Path, programs: Programs, tmp_path: Path
+) -> None:
+    """One that was learned here, into a slot of its own: that of the older one, twice."""
+    chosen = {"n_embd": 8, "n_head": 2, "steps": 300, "samples": 3}
+    contents.write_bytes((programs.esp32(**chosen) / "factory.bin").read_bytes())
+    expected = programs.run_host(**chosen).stdout.splitlines()[-4:]
+    model = {name: value for name, value in chosen.items() if name != "samples"}
+    learner = Learner(Text.open("data/names.txt"), path=programs.library(), **model)
+    for steps in (100, 150):
+        learner.train(steps)
+        learner.checkpoint().write(tmp_path / "run.ckpt")
+        with loader(contents) as port:
+            transfer.push(tmp_path / "run.ckpt", port, 460800, programs.library())
+    log = tmp_path / "run.log"
+    with machine(contents) as port:
+        assert monitor.monitor(port, until=re.compile("^weights crc32"), timeout=TIMEOUT, log=log, terminal=False) == 0
+    lines = log.read_text().splitlines()
+    assert "# checkpoint: step 250 of 300" in lines
+    assert expected[-1] in lines
+
+
+def test_what_the_board_cannot_go_on_from_is_not_pushed(
+    loader: Machine, contents: Path, programs: Programs, tmp_path: Path
+) -> None:
+    before = (programs.esp32(**SHORT) / "factory.bin").read_bytes()
+    contents.write_bytes(before)
+    other = Learner(Text.of(["abba", "baab"]), path=programs.library(), steps=3)
+    large = Learner(Text.open("data/names.txt"), path=programs.library(), n_embd=64, n_layer=2, steps=3)
+    for learner, sentence in ((other, "of another text than the board's"), (large, "model does not fit: memory lacks")):
+        learner.checkpoint().write(tmp_path / "run.ckpt")
+        with loader(contents) as port, pytest.raises(UserError, match=sentence):
+            transfer.push(tmp_path / "run.ckpt", port, 460800, programs.library())
+    (tmp_path / "run.ckpt").write_bytes(b"MGCP" + bytes(300))
+    with pytest.raises(UserError, match="header is damaged"):
+        transfer.push(tmp_path / "run.ckpt", "socket://nowhere:1", 460800, programs.library())
+    assert contents.read_bytes() == before
+
+
+def test_a_board_that_has_no_such_firmware_is_told_after_a_while(
+    machine: Machine, contents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "SILENCE_SECONDS", 1.0)
+    with (
+        machine(contents) as port,
+        pytest.raises(UserError, match="no checkpoint comes from socket://.*: is this firm"),
+    ):
+        transfer.pull(port, 115200, tmp_path / "run.ckpt")
+    assert not (tmp_path / "run.ckpt").exists()

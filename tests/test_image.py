@@ -13,6 +13,7 @@ from mgbuild.firmware import image
 
 FIRMWARE_OFFSET = 0x1000
 DATASET_OFFSET = 0x80000
+CHECKPOINTS_BYTES = 0xA6000  # at the end: two slots of 332 KB
 FLASH_BYTES = 4 * 1024 * 1024
 
 PROGRAM = """
@@ -102,10 +103,24 @@ def test_a_data_set_beyond_what_the_cache_shows_is_refused_however_large_the_fla
     other = tmp_path / "other.elf"
     link(cross, elf.with_suffix(".o"), other, f"--defsym=flash_capacity={16 << 20}")
     layout = image.flash_layout(other)
-    window = (4 << 20) - DATASET_OFFSET
+    window = (4 << 20) - DATASET_OFFSET - CHECKPOINTS_BYTES
     assert image.layout_problems(layout, 1000, window) == []
     (problem,) = image.layout_problems(layout, 1000, window + 3)
-    assert "exceeds the 3,670,016 bytes that the chip can read at once by 3 bytes" in problem
+    assert "runs 3 bytes into the checkpoints at 0x35a000 of the 16 MB flash" in problem
+
+
+@pytest.mark.parametrize(("megabytes", "slot_sectors"), [(1, 16), (2, 83), (4, 83), (8, 83), (16, 83)])
+def test_two_slots_at_the_end_take_the_largest_model_where_the_data_set_keeps_384_kb(
+    megabytes: int, slot_sectors: int, cross: Cross, elf: Path, tmp_path: Path
+) -> None:
+    """A model that fills both banks of memory, and what else a checkpoint holds, and a sector of claims."""
+    other = tmp_path / "other.elf"
+    link(cross, elf.with_suffix(".o"), other, f"--defsym=flash_capacity={megabytes << 20}")
+    layout = image.flash_layout(other)
+    assert min(megabytes, 4) << 20 == layout.dataset_end + 2 * slot_sectors * 4096
+    assert layout.dataset_end - layout.dataset >= 384 << 10
+    banks = 192 * 1024 + 0x40000000 - 0x3FFE0440
+    assert slot_sectors == 16 or (slot_sectors - 1) * 4096 >= banks + 256 + 4 * 255 + 4 * 624
 
 
 def test_segments_hold_what_was_linked_and_nothing_else(elf: Path) -> None:
@@ -179,10 +194,10 @@ def test_factory_layout(elf: Path, tmp_path: Path) -> None:
 def test_data_set_that_just_fits_and_one_that_does_not(elf: Path, tmp_path: Path) -> None:
     firmware, dataset = tmp_path / "firmware.bin", tmp_path / "dataset.bin"
     firmware.write_bytes(image.firmware_image(elf))
-    dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET))
+    dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET - CHECKPOINTS_BYTES))
     assert len(image.factory_image(image.flash_layout(elf), firmware, dataset)) == FLASH_BYTES
-    dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET + 1))
-    with pytest.raises(UserError, match="exceeds the 4 MB flash by 1 bytes"):
+    dataset.write_bytes(b"\x01" * (FLASH_BYTES - DATASET_OFFSET - CHECKPOINTS_BYTES + 1))
+    with pytest.raises(UserError, match="runs 1 bytes into the checkpoints at 0x35a000"):
         image.factory_image(image.flash_layout(elf), firmware, dataset)
 
 

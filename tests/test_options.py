@@ -225,7 +225,8 @@ READER = """
 #include "app/settings.h"
 uint32_t read(const struct settings *s, uint32_t *words, float *rates) {
     const uint32_t numbers[] = {s->n_embd,    s->n_head,         s->n_layer,   s->block_size, s->steps, s->samples,
-                                s->log_every, s->cores, s->console, s->seed_from_chip, s->seed_room, s->seed_words};
+                                s->log_every, s->save_every,     s->cores,     s->console,    s->start,
+                                s->seed_from_chip, s->seed_room, s->seed_words};
     const uint32_t count = sizeof(numbers) / sizeof(numbers[0]);
     for (uint32_t i = 0; i < count; ++i) words[i] = numbers[i];
     for (uint32_t i = 0; i < s->seed_room; ++i) words[count + i] = s->seed[i];
@@ -235,8 +236,8 @@ uint32_t read(const struct settings *s, uint32_t *words, float *rates) {
 }
 """
 READ = (
-    *("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every", "cores"),
-    *("console", "seed_from_chip", "seed_room", "seed_words"),
+    *("n_embd", "n_head", "n_layer", "block_size", "steps", "samples", "log_every", "save_every", "cores"),
+    *("console", "start", "seed_from_chip", "seed_room", "seed_words"),
 )
 
 numbers = st.fixed_dictionaries(
@@ -247,6 +248,8 @@ numbers = st.fixed_dictionaries(
         "steps": st.integers(1, 10_000_000),
         "samples": st.integers(1, 1_000_000),
         "log_every": st.integers(1, 10_000_000),
+        "save_every": st.integers(0, 10_000_000),
+        "start": st.sampled_from(settings_table.STARTS),
         "cores": st.integers(1, 2),
         "lr": st.floats(1e-6, 1.0),
         "temperature": st.floats(1e-3, 100.0),
@@ -282,7 +285,14 @@ def test_the_program_reads_the_options_that_the_build_packed(read, chosen):
     wanted |= {name: ctypes.c_float(getattr(settings, name)).value for name in settings_table.RATES}
     words = settings_table.seed_words(settings.seed or 0)
     room = max(len(words), 2)
-    typed = {"console": False, "seed_from_chip": chosen["seed"] == "hw", "seed_room": room, "seed_words": len(words)}
+    start = settings_table.STARTS.index(chosen["start"])
+    typed = {
+        "console": False,
+        "start": start,
+        "seed_from_chip": chosen["seed"] == "hw",
+        "seed_room": room,
+        "seed_words": len(words),
+    }
     assert found == wanted | typed
     assert seed == [*words, *[0] * (room - len(words))], "and room for a seed of 64 bits, which ends the table"
     assert len(table) == 8 + 4 * (len(READ) + 2 + room)
@@ -295,6 +305,7 @@ def test_a_table_is_found_in_an_image(read, chosen, before, behind):
     fields, _ = read(table)
     for name in ("console", "seed_room", "seed_words"):
         del fields[name]
+    fields["start"] = settings_table.STARTS[fields["start"]]
     assert dataclasses.asdict(settings_table.find(before + table + behind)) == fields
 
 

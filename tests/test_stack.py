@@ -238,7 +238,9 @@ def painted(
     folder = tmp_path_factory.mktemp(request.param)
     board = folder / "board.c"
     board.write_text(PAINTED_BOARD)
-    parts = sources("core", "math", "math/xtensa", KERNELS[request.param], "text", "board/xtensa", "board/sim")
+    parts = sources(
+        "core", "math", "math/xtensa", KERNELS[request.param], "text", "board/xtensa", "board/sim", "board/no_flash"
+    )
     parts += sources("app", "app/check")
     generated = programs.product("generated/version.h").parent.parent
     flags = ("-Isrc_c", f"-I{generated}", f'-DSETTINGS_FILE="{programs.settings()}"')

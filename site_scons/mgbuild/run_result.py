@@ -21,16 +21,18 @@ COMMAND_FAILED = 1  # status of a program that has answered a command with an er
 REMARK = re.compile(r"^# (.*)$", re.MULTILINE)
 
 
-def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed: bool = False) -> str:
+def run(
+    words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed: bool = False, cwd: Path | None = None
+) -> str:
     """Run a program with its console on ours, write what it said to `output` (JSON), and return its checksum.
 
     made_from: configure.with_text(), of the program. typed: it takes commands from our standard input after its run,
-    whose output alone is data.
+    whose output alone is data. cwd: the folder that it runs in.
     Raises UserError when the program fails or the console cannot be written; then there is no `output`. Also, with
     `output`, when a command failed that nobody typed at a terminal.
     """
     output.unlink(missing_ok=True)
-    status, console = follow(words, typed)
+    status, console = follow(words, typed, cwd)
     result = parse(_first_run(console) if typed else console)
     refused = typed and status == COMMAND_FAILED and bool(result["weights_crc32"])
     if (status != 0 and not refused) or not result["weights_crc32"]:
@@ -42,7 +44,7 @@ def run(words: Sequence[str], output: Path, made_from: Mapping[str, Any], typed:
     return result["weights_crc32"]
 
 
-def follow(words: Sequence[str], typed: bool = False) -> tuple[int, str]:
+def follow(words: Sequence[str], typed: bool = False, cwd: Path | None = None) -> tuple[int, str]:
     """Run a program, pass what it writes on as it comes, and return its exit status and all of that.
 
     On a terminal a live view is below the lines. typed: our input is the program's.
@@ -52,9 +54,10 @@ def follow(words: Sequence[str], typed: bool = False) -> tuple[int, str]:
     if sys.stdout.isatty() and find_spec("rich"):
         from mgbuild.console import attended  # here, so that building for the host takes no package but SCons
 
-        return attended.follow(words, typed)
+        return attended.follow(words, typed, cwd)
     parts = []
-    with subprocess.Popen(words, stdin=None if typed else subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    stdin = None if typed else subprocess.DEVNULL
+    with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, cwd=cwd) as process:
         assert process.stdout
         try:
             while part := os.read(process.stdout.fileno(), 1 << 16):  # not by lines: a prompt ends none

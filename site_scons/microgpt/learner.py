@@ -6,23 +6,15 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_float
 from pathlib import Path
-from typing import NamedTuple
+from typing import Self
 
 import numpy as np
 from mgbuild.plan.settings_table import seed_words
 
-from microgpt import library
+from microgpt import checkpoint, library
+from microgpt.checkpoint import Checkpoint, Tensor
 from microgpt.library import Error
 from microgpt.text import Text
-
-
-class Tensor(NamedTuple):
-    """One weight matrix, as microgpt.py's state_dict names it."""
-
-    name: str
-    rows: int
-    columns: int
-    offset: int  # elements from the start of the parameters
 
 
 class Learner:
@@ -53,12 +45,40 @@ class Learner:
             raise Error(f"steps={steps} must be from 1 to 10000000, and lr={lr} above 0")
         self.text, self.steps = text, steps
         self.n_embd, self.n_head, self.n_layer, self.block_size = numbers
-        self._c = library.load(path)
-        self._lock = threading.Lock()
         words = seed_words(seed)
         recipe = library.Recipe((ctypes.c_uint32 * len(words))(*words), len(words), steps, lr)
         shape = library.Shape(*numbers, 0)
-        self._handle = self._c.microgpt_new(text.image, len(text.image), shape, recipe)
+        c = library.load(path)
+        self._take(c, c.microgpt_new(text.image, len(text.image), shape, recipe))
+
+    @classmethod
+    def resume(cls, text: Text, kept: Checkpoint | Path | str, path: Path | None = None) -> Self:
+        """A learner that goes on from a checkpoint of this text, wherever that was written, with the same bits.
+
+        path: as above. Raises Error for a checkpoint of another text, of weights alone, or for which there
+        is no memory, CheckpointError for a file that is none.
+        """
+        found = kept if isinstance(kept, Checkpoint) else Checkpoint.open(kept)
+        self = cls.__new__(cls)
+        self.text, self.steps = text, found["steps"]
+        self.n_embd, self.n_head, self.n_layer, self.block_size = (
+            found[name] for name in ("n_embd", "n_head", "n_layer", "block_size")
+        )
+        c = library.load(path)
+        self._take(c, c.microgpt_resume(text.image, len(text.image), found.data, len(found.data)))
+        return self
+
+    def checkpoint(self, weights_alone: bool = False) -> Checkpoint:
+        """All that is needed to go on, or the weights alone, as a program in C would write it."""
+        contents = checkpoint.WEIGHTS if weights_alone else checkpoint.STATE
+        with self._lock:
+            data = (ctypes.c_uint8 * self._c.microgpt_save(self._handle, contents, None, 0))()
+            self._c.microgpt_save(self._handle, contents, data, len(data))
+        return Checkpoint(bytes(data))
+
+    def _take(self, c: ctypes.CDLL, handle: int | None) -> None:
+        """Be the learner that the library has made; raises Error when it has made none."""
+        self._c, self._handle, self._lock = c, handle, threading.Lock()
         if not self._handle:
             raise Error(self._c.microgpt_error().decode())
         weakref.finalize(self, self._c.microgpt_delete, self._handle)
@@ -176,15 +196,8 @@ class Learner:
 
     def tensors(self) -> Iterator[Tensor]:
         """The weight matrices in the order of memory, files and checksum: that of microgpt.py's state_dict."""
-        width, vocab = self.n_embd, self.text.vocab_size
-        sizes = [("wte", vocab, width), ("wpe", self.block_size, width), ("lm_head", vocab, width)]
-        for layer in range(self.n_layer):
-            sizes += [(f"layer{layer}.attn_{name}", width, width) for name in ("wq", "wk", "wv", "wo")]
-            sizes += [(f"layer{layer}.mlp_fc1", 4 * width, width), (f"layer{layer}.mlp_fc2", width, 4 * width)]
-        offset = 0
-        for name, rows, columns in sizes:
-            yield Tensor(name, rows, columns, offset)
-            offset += rows * columns
+        sizes = {"n_layer": self.n_layer, "block_size": self.block_size, "vocab_size": self.text.vocab_size}
+        return checkpoint.tensors(n_embd=self.n_embd, **sizes)
 
     def _prefix(self, prefix: str, temperature: float, most: int) -> bytes:
         if not temperature > 0:

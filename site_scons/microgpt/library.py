@@ -81,6 +81,8 @@ def load(path: Path | None = None) -> ctypes.CDLL:
         "microgpt_array_purpose": (c_uint32, [c_uint32]),
         "microgpt_plan": (c_int32, [POINTER(Request), POINTER(c_uint32), c_uint32, c_void_p]),
         "microgpt_new": (c_void_p, [c_char_p, c_uint32, POINTER(Shape), POINTER(Recipe)]),
+        "microgpt_resume": (c_void_p, [c_char_p, c_uint32, c_char_p, c_uint32]),
+        "microgpt_save": (c_uint32, [c_void_p, c_uint32, c_void_p, c_uint32]),
         "microgpt_delete": (None, [c_void_p]),
         "microgpt_parameters": (c_uint32, [c_void_p]),
         "microgpt_vocabulary": (c_uint32, [c_void_p]),

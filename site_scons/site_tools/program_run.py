@@ -1,6 +1,7 @@
 """SCons tool: env.RunHere and env.Emulate are targets that run the program every time they are asked for."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from mgbuild import run_result
@@ -18,14 +19,17 @@ def _target(
     needs: list,
     dataset: list,
     command: Callable[[], Sequence[str]],
+    folder: Callable[[], AbstractContextManager[Path | None]],
     settings: Settings,
     following: str,
 ) -> list:
     output = settings.build / name / "result.json"
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
-        record = configure.with_text(configure.made_from(settings, env["VERSION"]), Path(str(dataset[0])))
-        run_result.run(command(), output, record, settings.console)
+        record = configure.made_from(configure.resumed(settings), env["VERSION"])
+        record = configure.with_text(record, Path(str(dataset[0])))
+        with folder() as cwd:
+            run_result.run(command(), output, record, settings.console, cwd)
         print(f"# as data: {output}; next: {following}")
 
     return env.OnTerminal(env.Alias(name, needs, Action(reporting(execute), f"run {needs[0]}")))
@@ -33,21 +37,27 @@ def _target(
 
 def _run_here(env: SConsEnvironment, name: str, needs: list, dataset: list, settings: Settings) -> list:
     """Target `name`: run the first of `needs`, a program for this machine that holds the data set."""
-    program = str(Path(str(needs[0])).absolute())
-    return _target(env, name, needs, dataset, lambda: [program], settings, "scons sim")
+    words = [str(Path(str(needs[0])).absolute())]
+    words += [f"resume={settings.resume.absolute()}"] if settings.resume else []
+    words += [f"checkpoint={settings.checkpoint.absolute()}"] if settings.checkpoint else []
+    return _target(env, name, needs, dataset, lambda: words, nullcontext, settings, "scons sim")
 
 
 def _emulate(env: SConsEnvironment, name: str, elf: object, dataset: list, settings: Settings) -> list:
     """Target `name`: run an ELF on the emulated core."""
 
     def command() -> list[str]:
-        program = Path(str(elf))
+        program = Path(str(elf)).absolute()
         cores = emulator.useful_cores(program)
         if cores < settings.cores:
             print("# one core is emulated, for this process may use one CPU", flush=True)
-        return emulator.command(emulator.find(), program, Path(str(dataset[0])), cores)
+        return emulator.command(emulator.find(), program, Path(str(dataset[0])).absolute(), cores)
 
-    return _target(env, name, [elf, *dataset], dataset, command, settings, "scons flash monitor, with a board")
+    def folder() -> AbstractContextManager[Path | None]:
+        files = (settings.resume, settings.checkpoint)
+        return emulator.folder(*files) if any(files) else nullcontext()
+
+    return _target(env, name, [elf, *dataset], dataset, command, folder, settings, "scons flash monitor, with a board")
 
 
 def generate(env: SConsEnvironment) -> None:

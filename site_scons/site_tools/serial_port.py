@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mgbuild.errors import reporting
+from mgbuild.errors import UserError, reporting
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
@@ -67,6 +67,34 @@ def _monitor(env: SConsEnvironment, elf: str, settings: Settings) -> list:
     return env.OnTerminal(env.Alias("monitor", [], Action(reporting(env.LeavingFolder(execute)), None)))
 
 
+def _named(settings: Settings) -> Path:
+    if settings.file is None:
+        raise UserError("which checkpoint? name it: file=run.ckpt")
+    return settings.file
+
+
+def _pull(env: SConsEnvironment, settings: Settings) -> list:
+    """Target `pull`: a checkpoint from a board, over its console."""
+
+    def execute(target: list, source: list, env: SConsEnvironment) -> None:
+        from mgbuild.device import ports, transfer
+
+        transfer.pull(ports.find(settings.port), settings.baud, _named(settings))
+
+    return env.OnTerminal(env.Alias("pull", [], Action(reporting(env.LeavingFolder(execute)), None)))
+
+
+def _push(env: SConsEnvironment, library: list, settings: Settings) -> list:
+    """Target `push`: a checkpoint to a board's flash."""
+
+    def execute() -> None:
+        from mgbuild.device import ports, transfer
+
+        transfer.push(_named(settings), ports.find(settings.port), settings.flash_baud, Path(str(library[0])))
+
+    return _target(env, "push", library, execute)
+
+
 def _erase(env: SConsEnvironment, settings: Settings) -> list:
     """Target `erase`: the whole flash."""
 
@@ -82,6 +110,8 @@ def generate(env: SConsEnvironment) -> None:
     env.AddMethod(_flash, "Flash")
     env.AddMethod(_flash_dataset, "FlashDataset")
     env.AddMethod(_monitor, "Monitor")
+    env.AddMethod(_pull, "Pull")
+    env.AddMethod(_push, "Push")
     env.AddMethod(_erase, "Erase")
 
 

@@ -11,6 +11,11 @@ enum command_state set(char *arguments);
 enum command_state temperature(char *arguments);
 enum command_state reset(char *arguments);
 
+// remember.c
+enum command_state save(char *arguments);
+enum command_state load(char *arguments);
+enum command_state forget(char *arguments);
+
 // model_commands.c
 enum command_state train(char *arguments);
 enum command_state train_turn(void);

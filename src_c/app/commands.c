@@ -31,6 +31,9 @@ static const struct command {
     {"next", "[TEXT]", "what may follow, with probabilities", "next em", next, NULL},
     {"attention", "TEXT", "where each head looks, in tenths", "attention emma", attention, NULL},
     {"check", "", "is this silicon right? kernels, gradients, memory", "check", check, check_turn},
+    {"save", "", "keep all that training needs to go on", "save", save, NULL},
+    {"load", "", "go on from what was kept last", "load", load, NULL},
+    {"forget", "", "erase what was kept", "forget", forget, NULL},
     {"reset", "", "start again as at power-on", "reset", reset, NULL},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

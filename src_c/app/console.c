@@ -18,6 +18,7 @@ enum {
     TAB = 9,
     LF = 10,
     CR = 13,
+    CTRL_P = 16,
     CTRL_U = 21,
     ESCAPE = 27,
     DELETE = 127,
@@ -36,6 +37,7 @@ static struct {
     uint32_t count;
     bool ended;
     bool interrupted;
+    bool asks_for_state;
 
     char line[LONGEST_LINE + 1];
     uint32_t length;
@@ -54,6 +56,8 @@ void console_listen(bool busy) {
         if (byte == CTRL_C) {
             console.interrupted = true;
             console.count = 0;
+        } else if (byte == CTRL_P && board_is_interactive()) {
+            console.asks_for_state = true;
         } else if (byte == NUL || byte == ALL_ONES) {
             continue; // what a line that is not driven makes
         } else if (byte >= 0 || byte == INPUT_LOST) {
@@ -80,6 +84,12 @@ bool console_interrupted(void) {
         console.recalled = console.history_length;
     }
     return interrupted;
+}
+
+bool console_asks_for_state(void) {
+    const bool asks = console.asks_for_state;
+    console.asks_for_state = false;
+    return asks;
 }
 
 void console_prompt(void) { print_text("> "); }

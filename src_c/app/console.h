@@ -22,6 +22,9 @@ bool console_is_waiting(void);
 // Whether Ctrl-C has been typed since the last call; what was typed before it is gone.
 bool console_interrupted(void);
 
+// Whether Ctrl-P has been typed since the last call, with which a program asks for a checkpoint; nothing else notices it.
+bool console_asks_for_state(void);
+
 void console_prompt(void);
 
 // Reads what waits, up to the end of a line. *line: the line, zero-terminated UTF-8, the caller's until the next call.

@@ -5,8 +5,10 @@
 #include "app/console.h"
 #include "app/program.h"
 #include "app/refusal.h"
+#include "app/remember.h"
 #include "app/run.h"
 #include "app/settings.h"
+#include "app/transfer.h"
 #include "board/board.h"
 #include "text/print.h"
 
@@ -15,6 +17,7 @@ struct program program;
 // What takes the turns.
 static enum {
     THE_RUN,    // from the start, unasked
+    THE_NAMES,  // of a checkpoint, instead of it
     MORE_NAMES, // after it, where somebody watches
     THE_PROMPT,
     A_COMMAND, // that takes more than one turn
@@ -116,30 +119,6 @@ void app_second_core(void) {
     }
 }
 
-void app_begin(void) {
-    uint32_t capacity;
-    const void *image = board_dataset(&capacity);
-    const enum dataset_error error = dataset_open(image, capacity, &program.dataset);
-    if (error != DATASET_OK) {
-        print_text("# error: ");
-        print_dataset_error(error);
-        print_text("; build and flash both: scons flash\n");
-        end(1);
-        return;
-    }
-    program.banks = memory();
-    start_second_core();
-    const struct plan_request request = program_request();
-    if (program_accepts(&request, "# error: ")) {
-        run_begin();
-        doing = THE_RUN;
-    } else if (takes_commands()) {
-        give_prompt();
-    } else {
-        end(1);
-    }
-}
-
 static void end_of_run(void) {
     if (board_is_interactive()) {
         print_text("# more names; a key stops them and gives a prompt\n");
@@ -180,7 +159,45 @@ static void after_command(enum command_state state) {
     } else if (state == COMMAND_FAILED) {
         status = 1;
     }
-    give_prompt();
+    if (takes_commands()) {
+        give_prompt();
+    } else {
+        end(status);
+    }
+}
+
+void app_begin(void) {
+    uint32_t capacity;
+    const void *image = board_dataset(&capacity);
+    const enum dataset_error error = dataset_open(image, capacity, &program.dataset);
+    if (error != DATASET_OK) {
+        print_text("# error: ");
+        print_dataset_error(error);
+        print_text("; build and flash both: scons flash\n");
+        end(1);
+        return;
+    }
+    program.banks = memory();
+    start_second_core();
+    switch (remember_start()) {
+    case REMEMBERED:
+        doing = settings.start == START_NAMES ? THE_NAMES : THE_RUN;
+        return;
+    case REMEMBERED_WRONG:
+        end(1);
+        return;
+    case REMEMBERED_NOTHING:
+        break;
+    }
+    const struct plan_request request = program_request();
+    if (program_accepts(&request, "# error: ")) {
+        run_begin();
+        doing = THE_RUN;
+    } else if (takes_commands()) {
+        give_prompt();
+    } else {
+        end(1);
+    }
 }
 
 static void take_command(void) {
@@ -212,6 +229,12 @@ static void go_on_with_command(void) {
 enum app_state app_turn(void) {
     if (takes_commands() && doing != THE_END) {
         console_listen(doing != THE_PROMPT);
+        if (console_asks_for_state()) {
+            transfer_begin();
+        }
+        if (transfer_turn()) {
+            return APP_GOES_ON;
+        }
     }
     switch (doing) {
     case THE_RUN:
@@ -222,6 +245,11 @@ enum app_state app_turn(void) {
             run_here();
         }
         break;
+    case THE_NAMES: {
+        char line[] = "names"; // not from the run's generator: train goes on with the bits that it would have had
+        after_command(command_run(line));
+        break;
+    }
     case MORE_NAMES:
         if (is_asked_to_stop()) {
             give_prompt();

@@ -94,3 +94,36 @@ void print_missing_memory(const struct plan_request *request, const struct banks
         print_text("no one number made smaller helps");
     }
 }
+
+static const char *what_it_is(enum checkpoint_error error) {
+    switch (error) {
+    case CHECKPOINT_MISSING:
+        return "there is no checkpoint";
+    case CHECKPOINT_OTHER_VERSION:
+        return "the checkpoint is in another format";
+    case CHECKPOINT_CUT_SHORT:
+        return "the checkpoint is cut short";
+    case CHECKPOINT_OTHER_TEXT:
+        return "the checkpoint is of another text";
+    case CHECKPOINT_OTHER_ALPHABET:
+        return "the checkpoint is of a text with other characters";
+    case CHECKPOINT_TOO_LARGE:
+        return "the checkpoint's model does not fit: ";
+    case CHECKPOINT_OTHER_OPTIONS:
+        return "the checkpoint is of a firmware with other options; load goes on from it";
+    case CHECKPOINT_LONG_SEED:
+        return "the checkpoint's seed is longer than this program has room for";
+    case CHECKPOINT_DAMAGED_HEADER:
+    case CHECKPOINT_DAMAGED:
+    case CHECKPOINT_OK:
+        break;
+    }
+    return "the checkpoint is damaged";
+}
+
+void print_checkpoint_error(enum checkpoint_error error, const struct plan_request *request, const struct banks *banks) {
+    print_text(what_it_is(error));
+    if (error == CHECKPOINT_TOO_LARGE) {
+        print_missing_memory(request, banks);
+    }
+}

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "app/program.h"
+#include "app/remember.h"
 #include "app/settings.h"
 #include "board/board.h"
 #include "math/math32.h"
@@ -11,7 +12,7 @@
 
 static struct {
     uint32_t pause_at;    // step after which training stops
-    uint32_t until_print; // steps
+    uint32_t first_step;  // taken before its cycles were counted
     uint64_t cycles;      // of training, then of generation
     float first_loss;
     float last_losses;
@@ -38,6 +39,27 @@ static void announce_seed(void) {
     print_text("\n");
 }
 
+bool run_is_trained(void) { return learner->step == learner->steps; }
+
+// Milliseconds that went by while the processor counted so many cycles.
+static float milliseconds(uint64_t cycles) {
+    const float counted = (float)(uint32_t)(cycles >> 32) * 0x1p32f + (float)(uint32_t)cycles;
+    return divide32(counted, (float)board_cycles_per_millisecond());
+}
+
+static void print_sizes(void) {
+    print_line("num docs: ", program.dataset.documents);
+    print_line("vocab size: ", program.dataset.vocab_size);
+    print_line("num params: ", shape_parameters(&program.request.shape));
+}
+
+static void begin_timing(void) {
+    run.cycles = 0;
+    run.first_step = learner->step;
+    run.tokens_drawn = 0;
+    run.pause_at = learner->steps;
+}
+
 void run_begin(void) {
     if (settings.seed_from_chip) {
         settings.seed[0] = board_random();
@@ -48,32 +70,62 @@ void run_begin(void) {
     }
     program.request = program_request();
     const struct recipe recipe = {settings.seed, settings.seed_words, settings.steps, settings.learning_rate};
-    print_line("num docs: ", program.dataset.documents);
-    print_line("vocab size: ", program.dataset.vocab_size);
-    print_line("num params: ", shape_parameters(&program.request.shape));
+    print_sizes();
     learner_begin(learner, &program.request, &program.banks, &program.dataset, &recipe, &program.team);
     xoshiro_seed(&program.aside, settings.seed[0]);
     program.has_model = true;
     program.is_outdated = false;
-    run.cycles = 0;
-    run.until_print = settings.log_every;
     run.last_losses = 0.0f;
     run.samples = 0;
-    run.tokens_drawn = 0;
-    run.pause_at = settings.steps;
+    begin_timing();
+}
+
+static void print_inference(void) { print_text("\n--- inference (new, hallucinated names) ---\n"); }
+
+void run_remember(struct checkpoint_run *kept) {
+    *kept = (struct checkpoint_run){
+        .seed_from_chip = settings.seed_from_chip,
+        .samples = settings.samples,
+        .log_every = settings.log_every,
+        .temperature = settings.temperature,
+        .samples_drawn = run.samples,
+        .first_loss = run.first_loss,
+        .last_losses = run.last_losses,
+        .aside = program.aside,
+    };
+}
+
+void run_resume(const struct checkpoint_run *kept) {
+    program.aside = kept->aside;
+    program.has_model = true;
+    program.is_outdated = false;
+    run.samples = kept->samples_drawn;
+    run.first_loss = kept->first_loss;
+    run.last_losses = kept->last_losses;
+    begin_timing();
+    if (board_is_interactive()) {
+        announce_seed();
+    }
+    print_sizes();
+    print_text("# checkpoint: step ");
+    print_unsigned(learner->step, 1);
+    print_text(" of ");
+    print_unsigned(learner->steps, 1);
+    print_text("\n");
+    if (run_is_trained()) {
+        print_inference();
+    }
+}
+
+float run_step_milliseconds(void) {
+    const uint32_t taken = learner->step - run.first_step;
+    const bool is_known = taken > 0 && !run_is_trained() && board_cycles_per_millisecond() != 0;
+    return is_known ? divide32(milliseconds(run.cycles), (float)taken) : 0.0f;
 }
 
 void run_continue(uint32_t steps) {
     const uint32_t left = learner->steps - learner->step;
     run.pause_at = learner->step + (steps < left ? steps : left);
-}
-
-bool run_is_trained(void) { return learner->step == learner->steps; }
-
-// Milliseconds that went by while the processor counted so many cycles.
-static float milliseconds(uint64_t cycles) {
-    const float counted = (float)(uint32_t)(cycles >> 32) * 0x1p32f + (float)(uint32_t)cycles;
-    return divide32(counted, (float)board_cycles_per_millisecond());
 }
 
 #define MAY_BE_TOO_LARGE "; lr= may be too large" // one string for both: the linker shares what they end with
@@ -114,24 +166,27 @@ static bool train(void) {
     const float loss = learner_step(learner);
     const uint32_t number = learner->step;
     run.cycles += board_cycles() - begin;
-    --run.until_print;
-    if (number == 1 || run.until_print == 0 || number == steps || !is_finite(loss)) {
+    if (number == 1 || number % settings.log_every == 0 || number == steps || !is_finite(loss)) {
         print_step(number, loss);
     }
-    run.until_print = run.until_print == 0 ? settings.log_every : run.until_print;
     run.first_loss = number == 1 ? loss : run.first_loss;
     run.last_losses += number > steps - last_steps() ? loss : 0.0f;
-    if (number < steps || !is_finite(loss)) {
-        return is_finite(loss);
+    if (!is_finite(loss)) {
+        return false;
+    }
+    if (number < steps) {
+        remember_after_step();
+        return true;
     }
     report_divergence();
     if (board_cycles_per_millisecond() != 0) {
         print_text("# time per step: ");
-        print_fixed(divide32(milliseconds(run.cycles), (float)steps), 4);
+        print_fixed(divide32(milliseconds(run.cycles), (float)(steps - run.first_step)), 4);
         print_text(" ms\n");
     }
     run.cycles = 0;
-    print_text("\n--- inference (new, hallucinated names) ---\n");
+    remember_after_step();
+    print_inference();
     return true;
 }
 

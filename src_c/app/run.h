@@ -6,8 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/checkpoint.h"
+
 // Starts anew with the settings as they are. The request that they make must fit.
 void run_begin(void);
+
+// What of a run a checkpoint keeps, and going on with it, when the learner is as it was. program.request is that of the learner.
+void run_remember(struct checkpoint_run *kept); // less the options' identity
+void run_resume(const struct checkpoint_run *kept);
+
+// Milliseconds that a training step has taken, on average since the start; 0: not known.
+float run_step_milliseconds(void);
 
 // Training goes on for so many steps, or to its end.
 void run_continue(uint32_t steps);

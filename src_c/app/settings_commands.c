@@ -5,6 +5,7 @@
 #include "app/command_list.h"
 #include "app/parse.h"
 #include "app/program.h"
+#include "app/remember.h"
 #include "app/settings.h"
 #include "board/board.h"
 #include "generated/version.h"
@@ -16,19 +17,21 @@ static const struct {
     uint16_t offset; // in struct settings
     bool is_real;
     bool at_once; // for the model as it is; else for a new start
-    uint32_t most; // of whole numbers, from 1
+    uint32_t least; // of whole numbers
+    uint32_t most;
     float least_real;
     float most_real;
 } list[] = {
-    {"n_embd", offsetof(struct settings, n_embd), false, false, MOST_N_EMBD, 0, 0},
-    {"n_head", offsetof(struct settings, n_head), false, false, MOST_N_HEAD, 0, 0},
-    {"n_layer", offsetof(struct settings, n_layer), false, false, MOST_N_LAYER, 0, 0},
-    {"block_size", offsetof(struct settings, block_size), false, false, MOST_BLOCK_SIZE, 0, 0},
-    {"steps", offsetof(struct settings, steps), false, false, MOST_STEPS, 0, 0},
-    {"samples", offsetof(struct settings, samples), false, true, MOST_SAMPLES, 0, 0},
-    {"log_every", offsetof(struct settings, log_every), false, true, MOST_STEPS, 0, 0},
-    {"lr", offsetof(struct settings, learning_rate), true, true, 0, 1e-9f, 100.0f},
-    {"temperature", offsetof(struct settings, temperature), true, true, 0, 1e-3f, 1e3f},
+    {"n_embd", offsetof(struct settings, n_embd), false, false, 1, MOST_N_EMBD, 0, 0},
+    {"n_head", offsetof(struct settings, n_head), false, false, 1, MOST_N_HEAD, 0, 0},
+    {"n_layer", offsetof(struct settings, n_layer), false, false, 1, MOST_N_LAYER, 0, 0},
+    {"block_size", offsetof(struct settings, block_size), false, false, 1, MOST_BLOCK_SIZE, 0, 0},
+    {"steps", offsetof(struct settings, steps), false, false, 1, MOST_STEPS, 0, 0},
+    {"samples", offsetof(struct settings, samples), false, true, 1, MOST_SAMPLES, 0, 0},
+    {"log_every", offsetof(struct settings, log_every), false, true, 1, MOST_STEPS, 0, 0},
+    {"save_every", offsetof(struct settings, save_every), false, true, 0, MOST_STEPS, 0, 0},
+    {"lr", offsetof(struct settings, learning_rate), true, true, 0, 0, 1e-9f, 100.0f},
+    {"temperature", offsetof(struct settings, temperature), true, true, 0, 0, 1e-3f, 1e3f},
 };
 enum { LISTED = sizeof(list) / sizeof(list[0]) };
 
@@ -90,8 +93,10 @@ static enum command_state set_listed(struct settings *wanted, uint32_t i, const 
         return COMMAND_DONE;
     }
     uint32_t value;
-    if (!parse_whole(text, &value) || value < 1 || value > list[i].most) {
-        refuse(list[i].name, text, " must be a whole number from 1 to ");
+    if (!parse_whole(text, &value) || value < list[i].least || value > list[i].most) {
+        refuse(list[i].name, text, " must be a whole number from ");
+        print_unsigned(list[i].least, 1);
+        print_text(" to ");
         print_unsigned(list[i].most, 1);
         print_text("; nothing was changed\n");
         return COMMAND_FAILED;
@@ -262,6 +267,7 @@ enum command_state info(char *arguments) {
     print_hex(learner_checksum(&program.learner));
     print_text("\n");
     print_memory();
+    remember_print_wear();
     if (program.is_outdated) {
         print_text("# settings have changed: the next train starts anew\n");
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "board/console.h"
+#include "board/storage.h"
 
 // Whether the console is a bare line with a person or a program at its other end, as on a chip: then what is typed is echoed
 // and edited here, and the program goes on until it is asked for something else. Elsewhere a terminal does that.

@@ -7,9 +7,9 @@ static const uint32_t remainders[16] = {
     0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 };
 
-uint32_t crc32(const void *data, uint32_t size_bytes) {
+uint32_t crc32_more(uint32_t crc, const void *data, uint32_t size_bytes) {
     const uint8_t *bytes = data;
-    uint32_t crc = 0xffffffffu;
+    crc = ~crc;
     for (uint32_t i = 0; i < size_bytes; ++i) {
         crc ^= bytes[i];
         crc = (crc >> 4) ^ remainders[crc & 15];
@@ -17,3 +17,5 @@ uint32_t crc32(const void *data, uint32_t size_bytes) {
     }
     return ~crc;
 }
+
+uint32_t crc32(const void *data, uint32_t size_bytes) { return crc32_more(0, data, size_bytes); }

@@ -29,6 +29,11 @@ struct dataset {
     const uint8_t *tokens;
 };
 
+// The identity of a text: the CRC-32 in its header.
+static inline uint32_t dataset_crc32(const struct dataset *dataset) {
+    return ((const struct dataset_header *)(const void *)dataset->characters - 1)->crc32;
+}
+
 enum dataset_error {
     DATASET_OK,
     DATASET_MISSING,

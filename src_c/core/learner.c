@@ -30,26 +30,38 @@ static void draw_weights(struct learner *learner) {
     }
 }
 
+static void place(struct learner *learner, const struct plan *plan, const struct plan_request *request,
+                  const struct banks *banks, const struct dataset *dataset, struct team *team) {
+    learner->team = team;
+    model_place(&learner->model, &request->shape, plan, banks);
+    learner->parameters = (struct parameters){
+        .values = array_at(plan, banks, ARRAY_weights),
+        .first_moments = array_at(plan, banks, ARRAY_first_moments),
+        .second_moments = array_at(plan, banks, ARRAY_second_moments),
+    };
+    learner->order = array_at(plan, banks, ARRAY_order);
+    learner->order_length = plan_order_length(request);
+    learner->dataset = *dataset;
+    learner->steps = request->steps;
+    learner->opening_scale = 0.0f;
+}
+
+void learner_place(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                   const struct dataset *dataset, struct team *team) {
+    struct plan plan;
+    plan_make(&plan, request, banks);
+    place(learner, &plan, request, banks, dataset, team);
+}
+
 void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
                    const struct dataset *dataset, const struct recipe *recipe, struct team *team) {
     struct plan plan;
-    learner->team = team;
     plan_make(&plan, request, banks);
-    model_place(&learner->model, &request->shape, &plan, banks);
-    learner->parameters = (struct parameters){
-        .values = array_at(&plan, banks, ARRAY_weights),
-        .first_moments = array_at(&plan, banks, ARRAY_first_moments),
-        .second_moments = array_at(&plan, banks, ARRAY_second_moments),
-    };
-    learner->order = array_at(&plan, banks, ARRAY_order);
-    learner->order_length = plan_order_length(request);
-    learner->dataset = *dataset;
-    learner->steps = recipe->steps;
+    place(learner, &plan, request, banks, dataset, team);
     learner->learning_rate = recipe->learning_rate;
     learner->schedule = adam_begin();
     learner->step = 0;
     learner->document = 0;
-    learner->opening_scale = 0.0f;
     random_seed(&learner->random, recipe->seed, recipe->seed_words);
     shuffle_documents(learner, array_at(&plan, banks, ARRAY_shuffle));
     draw_weights(learner);

@@ -38,6 +38,10 @@ struct learner {
     float opening_scale; // 1 / temperature of the probabilities that position 0 holds; 0: none
 };
 
+// Places the arrays in the banks, with nothing in them, for core/checkpoint.h to fill. Arguments as for learner_begin().
+void learner_place(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                   const struct dataset *dataset, struct team *team);
+
 // Places the arrays in the banks, seeds the generator, shuffles the documents and draws the weights.
 // request: with vocab_size and documents as dataset_open() found them. banks: in which plan_missing() finds nothing missing; they
 // are the learner's until the next begin. team: whose first member calls all functions here; the others, learner_help().

@@ -7,6 +7,7 @@
 
 #include "app/refusal.h"
 #include "board/console.h"
+#include "core/crc32.h"
 
 #define CACHE_LINE 64u // vectors that cross its border are slow
 
@@ -15,6 +16,9 @@ struct microgpt {
     struct team team; // of one: the caller's thread
     void *image;
     void *memory;
+    uint32_t *seed;
+    uint32_t seed_words;
+    struct checkpoint_run run; // kept for the program that goes on
 };
 
 static _Thread_local struct {
@@ -84,59 +88,171 @@ int32_t microgpt_plan(const struct plan_request *request, const uint32_t *bank_b
     return 1;
 }
 
-static int32_t begin(struct microgpt *microgpt, uint32_t image_bytes, const struct model_shape *shape,
-                     const struct recipe *recipe) {
+// A learner of that text without a model; NULL without memory for it.
+static struct microgpt *allocate(const void *image, uint32_t image_bytes, uint32_t seed_words) {
+    struct microgpt *microgpt = calloc(1, sizeof(*microgpt));
+    if (microgpt != NULL) {
+        microgpt->image = malloc(image_bytes > 0 ? image_bytes : 1);
+        microgpt->seed = calloc(seed_words, sizeof(uint32_t));
+        microgpt->seed_words = seed_words;
+        microgpt->team.members = 1;
+    }
+    if (microgpt == NULL || microgpt->image == NULL || microgpt->seed == NULL) {
+        out_of_memory();
+        microgpt_delete(microgpt);
+        return NULL;
+    }
+    memcpy(microgpt->image, image, image_bytes);
+    return microgpt;
+}
+
+static bool open_dataset(const struct microgpt *microgpt, uint32_t image_bytes, struct dataset *dataset) {
+    const enum dataset_error error = dataset_open(microgpt->image, image_bytes, dataset);
+    if (error != DATASET_OK) {
+        print_dataset_error(error);
+    }
+    return error == DATASET_OK;
+}
+
+// As much memory as the plan for a request takes.
+static bool find_memory(struct microgpt *microgpt, const struct plan_request *request, struct banks *banks) {
+    *banks = (struct banks){.count = 1, .bank = {{.bytes = UINT32_MAX}}};
+    struct plan plan;
+    plan_make(&plan, request, banks);
+    banks->bank[0].bytes = (plan_extent(&plan, 0) + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
+    microgpt->memory = aligned_alloc(CACHE_LINE, banks->bank[0].bytes);
+    if (microgpt->memory == NULL) {
+        out_of_memory();
+        return false;
+    }
+    memset(microgpt->memory, 0xFF, banks->bank[0].bytes); // NaN: what is read before it is written shows
+    banks->bank[0].start = microgpt->memory;
+    return true;
+}
+
+static bool begin(struct microgpt *microgpt, uint32_t image_bytes, const struct model_shape *shape,
+                  const struct recipe *recipe) {
     struct dataset dataset;
-    const enum dataset_error dataset_error = dataset_open(microgpt->image, image_bytes, &dataset);
-    if (dataset_error != DATASET_OK) {
-        print_dataset_error(dataset_error);
-        return 0;
+    if (!open_dataset(microgpt, image_bytes, &dataset)) {
+        return false;
     }
     struct plan_request request = {.shape = *shape, .documents = dataset.documents, .steps = recipe->steps};
     request.shape.vocab_size = dataset.vocab_size;
     if (shape_check(&request.shape) != SHAPE_OK) {
         print_shape_error(&request.shape);
-        return 0;
+        return false;
     }
-    struct banks banks = {.count = 1, .bank = {{.bytes = UINT32_MAX}}};
-    struct plan plan;
-    plan_make(&plan, &request, &banks);
-    banks.bank[0].bytes = (plan_extent(&plan, 0) + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-    microgpt->memory = aligned_alloc(CACHE_LINE, banks.bank[0].bytes);
-    if (microgpt->memory == NULL) {
-        out_of_memory();
-        return 0;
+    struct banks banks;
+    if (!find_memory(microgpt, &request, &banks)) {
+        return false;
     }
-    memset(microgpt->memory, 0xFF, banks.bank[0].bytes); // NaN: what is read before it is written shows
-    banks.bank[0].start = microgpt->memory;
-    microgpt->team.members = 1;
     learner_begin(&microgpt->learner, &request, &banks, &dataset, recipe, &microgpt->team);
-    return 1;
+    memcpy(microgpt->seed, recipe->seed, recipe->seed_words * sizeof(uint32_t));
+    // What the program has by default, for one that goes on from here.
+    microgpt->run = (struct checkpoint_run){.samples = 20, .log_every = 100, .temperature = 0.5f};
+    xoshiro_seed(&microgpt->run.aside, recipe->seed[0]);
+    return true;
 }
 
 struct microgpt *microgpt_new(const void *image, uint32_t image_bytes, const struct model_shape *shape,
                               const struct recipe *recipe) {
     error_begin();
-    struct microgpt *microgpt = calloc(1, sizeof(*microgpt));
-    if (microgpt != NULL) {
-        microgpt->image = malloc(image_bytes > 0 ? image_bytes : 1);
-    }
-    if (microgpt == NULL || microgpt->image == NULL) {
-        out_of_memory();
-    } else {
-        memcpy(microgpt->image, image, image_bytes);
-        if (begin(microgpt, image_bytes, shape, recipe)) {
-            return microgpt;
-        }
+    struct microgpt *microgpt = allocate(image, image_bytes, recipe->seed_words);
+    if (microgpt != NULL && begin(microgpt, image_bytes, shape, recipe)) {
+        return microgpt;
     }
     microgpt_delete(microgpt);
     return NULL;
+}
+
+static bool resume(struct microgpt *microgpt, uint32_t image_bytes, struct checkpoint *checkpoint, const uint8_t *bytes) {
+    const struct checkpoint_header *header = &checkpoint->header;
+    const uint32_t body_bytes = header->bytes - CHECKPOINT_HEADER_BYTES;
+    const struct banks endless = {.count = 1, .bank = {{.bytes = UINT32_MAX}}};
+    struct plan_request request = {.steps = header->steps};
+    struct banks banks;
+    struct dataset dataset;
+    if (!open_dataset(microgpt, image_bytes, &dataset)) {
+        return false;
+    }
+    const bool is_whole = crc32(bytes + CHECKPOINT_HEADER_BYTES, body_bytes) == header->body_crc32;
+    const enum checkpoint_error error =
+        is_whole ? checkpoint_check_place(header, &dataset, &endless, microgpt->seed_words, &request) : CHECKPOINT_DAMAGED;
+    if (error != CHECKPOINT_OK) {
+        print_checkpoint_error(error, &request, &endless);
+        return false;
+    }
+    if (!find_memory(microgpt, &request, &banks)) {
+        return false;
+    }
+    learner_place(&microgpt->learner, &request, &banks, &dataset, &microgpt->team);
+    checkpoint_aim(checkpoint, &microgpt->learner, microgpt->seed);
+    if (!checkpoint_compare(checkpoint, &dataset) ||
+        !checkpoint_put(checkpoint, CHECKPOINT_HEADER_BYTES, bytes + CHECKPOINT_HEADER_BYTES, body_bytes) ||
+        !checkpoint_restore(header, &microgpt->learner)) {
+        print_checkpoint_error(CHECKPOINT_DAMAGED, &request, &banks);
+        return false;
+    }
+    microgpt->run = header->run;
+    return true;
+}
+
+struct microgpt *microgpt_resume(const void *image, uint32_t image_bytes, const void *checkpoint,
+                                 uint32_t checkpoint_bytes) {
+    error_begin();
+    struct checkpoint opened;
+    enum checkpoint_error error = CHECKPOINT_MISSING;
+    if (checkpoint_bytes >= CHECKPOINT_HEADER_BYTES) {
+        memcpy(&opened.header, checkpoint, CHECKPOINT_HEADER_BYTES);
+        error = checkpoint_check_header(&opened);
+    }
+    if (error == CHECKPOINT_OK && opened.header.bytes != checkpoint_bytes) {
+        error = CHECKPOINT_CUT_SHORT;
+    }
+    if (error != CHECKPOINT_OK) {
+        print_checkpoint_error(error, NULL, NULL);
+        return NULL;
+    }
+    if (opened.header.contents != CHECKPOINT_STATE) {
+        static const char text[] = "the checkpoint has weights alone, and no training to go on with";
+        board_console_write(text, sizeof(text) - 1);
+        return NULL;
+    }
+    struct microgpt *microgpt = allocate(image, image_bytes, opened.header.seed_words);
+    if (microgpt != NULL && resume(microgpt, image_bytes, &opened, checkpoint)) {
+        return microgpt;
+    }
+    microgpt_delete(microgpt);
+    return NULL;
+}
+
+uint32_t microgpt_save(struct microgpt *microgpt, uint32_t contents, uint8_t *to, uint32_t room) {
+    struct checkpoint checkpoint;
+    checkpoint_describe(&checkpoint, (enum checkpoint_contents)contents, &microgpt->learner, microgpt->seed,
+                        microgpt->seed_words);
+    if (contents == CHECKPOINT_STATE) {
+        checkpoint.header.run = microgpt->run;
+    }
+    checkpoint_number(&checkpoint.header, 0);
+    const uint32_t bytes = checkpoint.header.bytes;
+    if (room >= bytes) {
+        memcpy(to, &checkpoint.header, CHECKPOINT_HEADER_BYTES);
+        to += CHECKPOINT_HEADER_BYTES;
+        for (uint32_t i = 0; i < CHECKPOINT_PARTS; ++i) {
+            if (checkpoint.part[i].bytes > 0) {
+                memcpy(to, checkpoint.part[i].start, checkpoint.part[i].bytes);
+            }
+            to += checkpoint.part[i].bytes;
+        }
+    }
+    return bytes;
 }
 
 void microgpt_delete(struct microgpt *microgpt) {
     if (microgpt != NULL) {
         free(microgpt->image);
         free(microgpt->memory);
+        free(microgpt->seed);
         free(microgpt);
     }
 }

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "core/checkpoint.h"
 #include "core/learner.h"
 
 #define MICROGPT_API __attribute__((visibility("default")))
@@ -37,6 +38,14 @@ struct microgpt;
 // A learner of a packed text of image_bytes, which it copies; NULL on failure. shape: its vocab_size is ignored.
 MICROGPT_API struct microgpt *microgpt_new(const void *image, uint32_t image_bytes, const struct model_shape *shape,
                                            const struct recipe *recipe);
+
+// A learner of that text that goes on from a checkpoint with state of checkpoint_bytes; NULL on failure.
+MICROGPT_API struct microgpt *microgpt_resume(const void *image, uint32_t image_bytes, const void *checkpoint,
+                                              uint32_t checkpoint_bytes);
+
+// Writes a checkpoint to `to`, if there is room for it; returns its bytes. contents: enum checkpoint_contents.
+MICROGPT_API uint32_t microgpt_save(struct microgpt *microgpt, uint32_t contents, uint8_t *to, uint32_t room);
+
 MICROGPT_API void microgpt_delete(struct microgpt *microgpt);
 
 MICROGPT_API uint32_t microgpt_parameters(const struct microgpt *microgpt);

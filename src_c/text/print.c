@@ -74,7 +74,7 @@ void print_fixed(float value, uint32_t decimals) {
         return;
     }
     if (bits >> 31) {
-        print_text("-");
+        print_repeated('-', 1);
     }
     if (exponent >= 127 + 27) {
         print_text("inf");
@@ -112,7 +112,7 @@ void print_fixed(float value, uint32_t decimals) {
         ++whole;
     }
     print_unsigned(whole, 1);
-    print_text(".");
+    print_repeated('.', 1);
     print_padded(digits, decimals, '0');
 }
 
@@ -135,11 +135,12 @@ void print_short(float value) {
     }
     print_unsigned(before_point, 1);
     if (decimals > 0) {
-        print_text(".");
+        print_repeated('.', 1);
         print_padded(whole - before_point * (uint32_t)power_of_ten(decimals), decimals, '0');
     }
     if (exponent > 0) {
-        print_text("e-");
+        print_repeated('e', 1);
+        print_repeated('-', 1);
         print_unsigned(exponent, 1);
     }
 }

@@ -3,6 +3,7 @@
 // call Python (tests/bus_recorder.py).
 #include <setjmp.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "board/board.h"
 #include "board/esp32/bus.h"
@@ -86,6 +87,35 @@ void rom_cache_flush(int cpu) { CALL("Cache_Flush", (uint32_t)cpu); }
 int rom_cache_flash_mmu_set(int cpu, int pid, uint32_t address, uint32_t flash_offset, int page_kb, int pages) {
     CALL("cache_flash_mmu_set", (uint32_t)cpu, (uint32_t)pid, address, flash_offset, (uint32_t)page_kb, (uint32_t)pages);
     return 0;
+}
+// What they do to flash shows where the cache maps it. A test may let the flash chip refuse, or have protection bits.
+uint32_t flash_status;
+int flash_fails;
+const char rom_spiflash_chip[4];
+static uint8_t *flash_at(uint32_t address) { return (uint8_t *)(uintptr_t)0x3F400000 + address; }
+int rom_spiflash_config_param(uint32_t id, uint32_t bytes, uint32_t block, uint32_t sector, uint32_t page, uint32_t mask) {
+    CALL("esp_rom_spiflash_config_param", id, bytes, block, sector, page, mask);
+    return 0;
+}
+int rom_spiflash_read_status(const void *chip, uint32_t *status) {
+    (void)chip;
+    on_call("esp_rom_spiflash_read_status", 0, 0);
+    *status = flash_status;
+    return 0;
+}
+int rom_spiflash_erase_sector(uint32_t number) {
+    CALL("esp_rom_spiflash_erase_sector", number);
+    if (!flash_fails) {
+        memset(flash_at(number * 4096), 0xFF, 4096);
+    }
+    return flash_fails;
+}
+int rom_spiflash_write(uint32_t address, const void *from, int bytes) {
+    CALL("esp_rom_spiflash_write", address, (uint32_t)bytes);
+    for (int i = 0; !flash_fails && i < bytes; ++i) {
+        flash_at(address)[i] &= ((const uint8_t *)from)[i];
+    }
+    return flash_fails;
 }
 void rom_software_reset(void) {
     on_call("software_reset", 0, 0);

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 
 from mgbuild.console.keys import STOP
 from mgbuild.console.lines import PROMPT
@@ -17,14 +18,16 @@ POLL_SECONDS = 0.02
 READ_BYTES = 65536
 
 
-def follow(words: Sequence[str], typed: bool) -> tuple[int, str]:
+def follow(words: Sequence[str], typed: bool, cwd: Path | None = None) -> tuple[int, str]:
     """Run a program until it ends; returns its exit status and what it wrote.
 
     typed: it gets the lines of our input, which a terminal echoes and edits, and their end; Ctrl-C is a key among them.
     """
     stdin = subprocess.PIPE if typed else subprocess.DEVNULL
     view = LiveView()
-    with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, bufsize=0, start_new_session=typed) as process:
+    with subprocess.Popen(
+        words, stdin=stdin, stdout=subprocess.PIPE, bufsize=0, start_new_session=typed, cwd=cwd
+    ) as process:
         try:
             with _interrupts_typed(process) if typed else nullcontext():
                 said = _follow(process, view)

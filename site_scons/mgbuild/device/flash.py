@@ -58,6 +58,7 @@ class Installed:
     offset: int  # of the data set in flash
     flash_bytes: int  # that the firmware was made for
     banks: tuple[int, ...]  # bytes of memory for the model
+    checkpoints: int  # their offset in flash
     options: Table  # that it starts with
 
 
@@ -77,9 +78,9 @@ def write(parts: Sequence[Part], port: str, baud: int, flash_bytes: int) -> None
     """
     contents = {part: _contents(part) for part in parts}
     print(f"the same by hand: {command(parts, port, baud)}", flush=True)
-    with _connected(port, baud) as board:
+    with connected(port, baud) as board:
         board.write(contents, flash_bytes)
-        _start(board)
+        start(board)
 
 
 def write_dataset(path: Path, port: str, baud: int, library: Path) -> None:
@@ -88,7 +89,7 @@ def write_dataset(path: Path, port: str, baud: int, library: Path) -> None:
     library: libmicrogpt.so, which plans the memory as the firmware will.
     """
     header = dataset.read_header(path.read_bytes())
-    with _connected(port, baud) as board:
+    with connected(port, baud) as board:
         firmware = installed(board.read(FIRMWARE_OFFSET, FIRMWARE_SEARCHED))
         if firmware is None:
             raise UserError(f"there is no firmware of this project on the board at {port}; write both: scons flash")
@@ -96,7 +97,7 @@ def write_dataset(path: Path, port: str, baud: int, library: Path) -> None:
         part = Part("data set", firmware.offset, path)
         print(f"the same by hand: {command([part], port, baud)}", flush=True)
         board.write({part: _contents(part)}, firmware.flash_bytes)
-        _start(board)
+        start(board)
 
 
 def installed(image: bytes) -> Installed | None:
@@ -104,8 +105,8 @@ def installed(image: bytes) -> Installed | None:
     at, options = image.find(LAYOUT_MAGIC), settings_table.find(image)
     if at < 0 or options is None:
         return None
-    offset, flash_bytes, *banks = struct.unpack_from("<4I", image, at + len(LAYOUT_MAGIC))
-    return Installed(offset, flash_bytes, tuple(banks), options)
+    offset, flash_bytes, *banks, kept = struct.unpack_from("<5I", image, at + len(LAYOUT_MAGIC))
+    return Installed(offset, flash_bytes, tuple(banks), kept, options)
 
 
 def check_fit(firmware: Installed, header: dataset.Header, library: Path) -> None:
@@ -124,13 +125,13 @@ def check_fit(firmware: Installed, header: dataset.Header, library: Path) -> Non
 
 def erase(port: str, baud: int) -> None:
     """Erase all of the flash; raises UserError as `write` does."""
-    with _connected(port, baud) as board:
+    with connected(port, baud) as board:
         print("erasing the whole flash; this takes up to a minute", flush=True)
         board.erase()
     print("done: the flash is empty", flush=True)
 
 
-class _Board:
+class Board:
     """A chip that runs esptool's stub: one connection, which lasts for all that a command wants of its flash."""
 
     def __init__(self, port: str, line: serial.SerialBase, baud: int) -> None:
@@ -164,6 +165,13 @@ class _Board:
                 cmds.write_flash(self._loader, [(part.offset, data)])  # reads its MD5 back
             self.unfinished = ""
 
+    def write_raw(self, parts: Sequence[tuple[int, bytes]]) -> None:
+        """Write bytes at offsets of the flash, multiples of 4096, and check them."""
+        self.unfinished = "the checkpoint"
+        with _progress():
+            cmds.write_flash(self._loader, [*parts])  # reads its MD5 back
+        self.unfinished = ""
+
     def erase(self) -> None:
         """Erase all of the flash."""
         cmds.erase_flash(self._loader)
@@ -186,13 +194,13 @@ class _Board:
 
 
 @contextmanager
-def _connected(port: str, baud: int) -> Iterator[_Board]:
+def connected(port: str, baud: int) -> Iterator[Board]:
     """The board on a port, in its loader. What it refuses leaves it running the program that it has."""
     board = None
     log.set_verbosity("silent")
     line = ports.opened(port, ROM_BAUD, DEFAULT_TIMEOUT)  # esptool's: each change of it costs a round trip on a network
     try:
-        board = _Board(port, line, _rate(port, baud))
+        board = Board(port, line, _rate(port, baud))
         yield board
         board.set_rate(ROM_BAUD)  # where the next command looks for the stub, if nothing has reset the chip
     except UserError:
@@ -224,7 +232,8 @@ def _detected(port: str, line: serial.SerialBase) -> esptool.ESPLoader:
         raise UserError(NO_ANSWER.format(port=port)) from None
 
 
-def _start(board: _Board) -> None:
+def start(board: Board) -> None:
+    """Start the program, and say whether it was heard to."""
     print(STARTED if board.start_program() else NOT_STARTED, flush=True)
 
 

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mgbuild.errors import UserError
@@ -93,12 +95,38 @@ def command(program: str, firmware: Path, dataset: Path | None = None, cores: in
     return [*words, "-device", f"loader,file={_quoted(dataset)},addr={begin:#x},force-raw=on"]
 
 
+# What src_c/board/sim/board.c looks for in the emulator's folder.
+RESUME, KEPT, ASKS_TO_KEEP = "resume.ckpt", "checkpoint.ckpt", "checkpoint"
+
+
+@contextmanager
+def folder(resume: Path | None, checkpoint: Path | None) -> Iterator[Path]:
+    """A folder to run the emulator in: with the file to go on from, and where the program keeps its checkpoints.
+
+    However the run ends, `checkpoint` is replaced by the last one if that is whole.
+    """
+    from microgpt.checkpoint import Checkpoint, CheckpointError  # here, for the same reason as in command()
+
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        if resume:
+            (place / RESUME).symlink_to(resume.absolute())
+        if checkpoint:
+            (place / ASKS_TO_KEEP).touch()
+        try:
+            yield place
+        finally:
+            if checkpoint and (place / KEPT).exists():
+                with suppress(CheckpointError):
+                    Checkpoint.open(place / KEPT).write(checkpoint)
+
+
 def capture(
-    firmware: Path, dataset: Path, timeout: float, *flags: str, typed: str = "", cores: int = 1
+    firmware: Path, dataset: Path, timeout: float, *flags: str, typed: str = "", cores: int = 1, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the program for at most `timeout` seconds and return its exit status and what it wrote.
 
-    typed: what it finds on its console. cores: as for `command`.
+    typed: what it finds on its console. cores: as for `command`. cwd: from `folder`.
 
     Raises subprocess.TimeoutExpired after that time.
     """
@@ -110,6 +138,7 @@ def capture(
         errors="replace",
         timeout=timeout,
         check=False,
+        cwd=cwd,
     )
 
 

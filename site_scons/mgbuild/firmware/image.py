@@ -25,7 +25,7 @@ class FlashLayout:
     capacity: int
     firmware: int
     dataset: int
-    dataset_end: int  # of flash, or of the window through which the chip reads the data set
+    dataset_end: int  # where checkpoints begin
 
 
 def flash_layout(elf: Path) -> FlashLayout:
@@ -58,12 +58,9 @@ def layout_problems(layout: FlashLayout, firmware_bytes: int, dataset_bytes: int
         )
     excess = layout.dataset + dataset_bytes - layout.dataset_end
     if excess > 0:
-        window = f"{layout.capacity // MEGABYTE} MB flash"
-        if layout.dataset_end < layout.capacity:
-            window = f"{layout.dataset_end - layout.dataset:,} bytes that the chip can read at once"
         problems.append(
-            f"the data set ({dataset_bytes:,} bytes at flash offset {layout.dataset:#x}) exceeds the "
-            f"{window} by {excess:,} bytes; "
+            f"the data set ({dataset_bytes:,} bytes at flash offset {layout.dataset:#x}) runs {excess:,} bytes into "
+            f"the checkpoints at {layout.dataset_end:#x} of the {layout.capacity // MEGABYTE} MB flash; "
             "use a data set with fewer or shorter documents"
         )
     return problems

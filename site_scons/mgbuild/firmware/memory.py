@@ -25,6 +25,8 @@ FLASH = "flash"
 MODEL_ONLY = "sram1"  # no section may be there
 MODEL_BANKS = {"dram": "dram_model_bytes", "sram1": "sram1_capacity"}  # symbols of linker/esp32.ld: bytes for a model
 SHOWN_SYMBOLS = 12
+CHECKPOINTS = 2 * 100_000  # that two slots stand: a sector of flash 100,000 erases (src_c/app/remember.c)
+STEP_MILLISECONDS = 1.2 / 4192  # for each parameter, by the model of the LX6's cycles for the default one on one core
 
 # Where the ROM loader may put a segment: it checks nothing, and elsewhere would overwrite its own variables,
 # its stack, the cache it reads through, or what the ROM of the second core writes when that starts.
@@ -234,11 +236,25 @@ def text(report: Report, before: Report | None = None) -> str:
         shares = " and ".join(f"{size:,} in {name}" for name, size in left.items())
         room = sum(report.plan["banks"].values())
         lines.append(f"left for larger models: {max(0, sum(left.values())):,} of {room:,}, {shares}")
+    lines += _wear(report)
     lines.append("largest")
     for symbol in report.symbols[:SHOWN_SYMBOLS]:
         lines.append(f"  {symbol.region:<10}{symbol.bytes:>13,}  {symbol.name}")
     lines += differences(before, report) if before else ()
     return "\n".join(lines)
+
+
+def _wear(report: Report) -> list[str]:
+    """How long flash stands the checkpoints that save_every asks for, with a model that trains without a pause."""
+    every = report.made_from.get("options", {}).get("save_every", 0)
+    if not every or not report.plan:
+        return []
+    milliseconds = STEP_MILLISECONDS * report.plan["purposes"]["weights"] / 4
+    years = every * CHECKPOINTS * milliseconds / 1000 / (365.25 * 86400)
+    return [
+        f"flash: a checkpoint every {every:,} steps, of some {milliseconds:.1f} ms each, wears it out in about "
+        f"{years:.2g} years of training without a pause"
+    ]
 
 
 def as_json(report: Report) -> str:

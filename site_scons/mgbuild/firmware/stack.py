@@ -29,6 +29,10 @@ ROM_STACK = {
     "rom_software_reset": 48,
     "rom_update_cpu_frequency": 48,
     "rom_i2c_writeReg": 256,
+    "rom_spiflash_config_param": 32,
+    "rom_spiflash_erase_sector": 208,
+    "rom_spiflash_read_status": 64,
+    "rom_spiflash_write": 256,
 }
 
 # Functions of the firmware that call through a pointer which they read from a table, and the table's name: they may

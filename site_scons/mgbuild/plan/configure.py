@@ -4,7 +4,7 @@ measured."""
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,26 @@ class Version:
 def sizes(settings: Settings) -> dict[str, int]:
     """The options that are sizes of the model."""
     return {name: getattr(settings, name) for name in ("n_embd", "n_head", "n_layer", "block_size")}
+
+
+def resumed(settings: Settings) -> Settings:
+    """The settings of a run: those of the checkpoint that it goes on from, where it does.
+
+    Raises UserError when that is none.
+    """
+    if not settings.resume:
+        return settings
+    from microgpt.checkpoint import Checkpoint, CheckpointError  # here, so that other runs take no package but SCons
+
+    try:
+        kept = Checkpoint.open(settings.resume)
+    except CheckpointError as error:
+        raise UserError(f"resume={error}") from None
+    chosen = {name: kept[name] for name in ("n_embd", "n_head", "n_layer", "block_size")}
+    if kept.has_state:
+        chosen |= {name: kept[name] for name in ("steps", "lr", "temperature", "samples", "log_every")}
+        chosen["seed"] = kept.seed
+    return replace(settings, **chosen)
 
 
 def model(sizes: Mapping[str, int], image: Path) -> tuple[Shape, int]:

@@ -29,8 +29,12 @@ class Settings:
     temperature: float
     samples: int
     log_every: int
+    save_every: int
     cores: int
     console: bool
+    start: str
+    resume: Path | None
+    checkpoint: Path | None
     toolchain: str
     kernels: str
     build: Path
@@ -47,6 +51,7 @@ class Settings:
     log: str
     board: str
     against: str
+    file: Path | None
     verbose: bool
 
 
@@ -147,6 +152,23 @@ def _text_file(text: str) -> Path:
     return path
 
 
+def _file_to_read(text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise ValueError("is no file")
+    return Path(text) if text else None
+
+
+def _file_name(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _file_to_write(text: str) -> Path | None:
+    path = Path(text)
+    if text and (path.is_dir() or not path.parent.is_dir()):
+        raise ValueError("is a folder, or in one that is not there")
+    return path if text else None
+
+
 HELP_WIDTH = 80  # columns
 MODEL, RUN, BUILD, OTHER = "the model", "the run", "the build", "other commands"
 
@@ -162,6 +184,11 @@ OPTIONS = (
     Option("temperature", "0.5", _real(1e-3, 1e3), "of the samples; low is cautious", RUN),
     Option("samples", "20", _whole(1, 1_000_000), "documents to invent after training", RUN),
     Option("log_every", "100", _whole(1, 10_000_000), "print the first, every N-th and the last step", RUN),
+    Option("save_every", "0", _whole(0, 10_000_000), "steps between checkpoints; 0: at the end of training alone", RUN),
+    Option(
+        *("start", "resume", _choice("resume", "names", "fresh")),
+        *("of a chip with a checkpoint: resume, names of it, or fresh", RUN),
+    ),
     Option("cores", "2", _choice_of_int(1, 2), "cores of the chip that learn, 1 or 2; the bits are the same", RUN),
     Option("console", "no", _yes_or_no, "yes: host and sim take commands after the run", RUN),
     Option("toolchain", "auto", _choice("auto", "esp-idf", "llvm"), "auto, esp-idf or llvm", BUILD),
@@ -188,6 +215,9 @@ OPTIONS = (
     Option("until", "", _pattern, "monitor: leave when a line matches this regular expression", OTHER),
     Option("timeout", "0", _real(0, 1e9), "monitor: leave after so many seconds in all; 0: never", OTHER),
     Option("log", "", str, "monitor: file to whose end every line is added", OTHER, is_path=True),
+    Option("file", "", _file_name, "pull, push: the checkpoint", OTHER, is_path=True),
+    Option("resume", "", _file_to_read, "host, sim: go on from this checkpoint", OTHER, is_path=True),
+    Option("checkpoint", "", _file_to_write, "host, sim: file that checkpoints go to", OTHER, is_path=True),
     Option("against", "", str, "memory: compare with this memory.json, not the last build's", OTHER, is_path=True),
     Option("board", "", str, "test: port of a board to test as well; it is flashed", OTHER),
 )

@@ -38,6 +38,8 @@ TARGETS = {
         "write firmware and data set to a board; `scons flash monitor` shows its console then", ("esp32", "library")
     ),
     "flash-dataset": Target("write the data set alone, where the firmware on the board can read it", ("library",)),
+    "push": Target("write the checkpoint file= to a board, which goes on from it", ("library",)),
+    "pull": Target("a checkpoint of what a board is doing, to file=; it goes on meanwhile", last=True),
     "monitor": Target("show a board's console; send=, until=, timeout= and log= serve scripts", last=True),
     "erase": Target("erase a board's flash"),
     "vectors": Target("rewrite tests/vectors from python_ref", last=True),

@@ -38,7 +38,7 @@ void rom_cache_read_disable(int cpu);
 // Shows flash at flash_window to a core, whose cache is off.
 static void map_window(int cpu) {
     const uint32_t page = (uintptr_t)flash_page;
-    const uint32_t end = (uintptr_t)flash_dataset_end;
+    const uint32_t end = (uintptr_t)flash_mapped;
     const uint32_t table = cpu == PRO_CPU ? DPORT_PRO_FLASH_MMU_TABLE : DPORT_APP_FLASH_MMU_TABLE;
     const uint32_t cache = cpu == PRO_CPU ? DPORT_PRO_CACHE_CTRL1 : DPORT_APP_CACHE_CTRL1;
 

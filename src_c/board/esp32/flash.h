@@ -7,7 +7,7 @@
 // Whether flash has no divider of its own (flash_freq=80m), as the ROM has set it from the image.
 bool flash_runs_at_apb(void);
 
-// Makes flash readable through the cache, from its start on at flash_window: the program's texts and the data set. Returns whether
+// Makes flash readable through the cache, from its start on at flash_window: the program's texts, the data set, checkpoints. Returns whether
 // the texts are whole. APB must run at APB_MHZ; until this is done nothing that lies in flash may be used.
 bool flash_map(void);
 

@@ -10,5 +10,6 @@ extern const uint32_t texts_mark;                                 // behind the 
 extern const char dram_model_bytes[], sram1_capacity[]; // of memory for the model
 extern char bss_end[], sram1_origin[];                   // where that begins
 extern const char flash_capacity[], flash_dataset[], flash_dataset_end[], flash_page[]; // bytes of flash
+extern const char flash_checkpoints[], flash_checkpoints_bytes[], flash_mapped[];
 
 #endif

@@ -161,7 +161,15 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 #define I2S0_SAMPLE_RATE_CONF 0x3FF4F0B0
 #define I2S_RX_BCK_DIV_NUM (0x3Fu << 6)
 
-// SPI Controller: SPI0 is the cache's way to flash.
+// SPI Controller: SPI0 is the cache's way to flash, SPI1 the program's.
+#define SPI1_CMD 0x3FF42000
+#define SPI_FLASH_RDID (1u << 28) // reads the JEDEC id; 0 again when it is there
+#define SPI1_CTRL2 0x3FF42014
+#define SPI1_CLOCK 0x3FF42018
+#define SPI_CLOCK_QUARTER_APB (3u << 12 | 1u << 6 | 3u) // CLKCNT_N, CLKCNT_H, CLKCNT_L
+#define SPI1_USER 0x3FF4201C
+#define SPI_USR_COMMAND (1u << 31)
+#define SPI1_W0 0x3FF42080
 #define SPI0_CTRL2 0x3FF43014
 #define SPI_HOLD_TIME (0xFu << 4)
 #define SPI_SETUP_TIME 0xFu
@@ -191,6 +199,8 @@ static inline void write_field(uint32_t address, uint32_t mask, uint32_t value) 
 #define DPORT_APPCPU_CTRL_D 0x3FF00038 // where its ROM jumps to, once that is not 0
 
 // System Registers (DPORT) and Memory Management: the flash cache of each CPU.
+#define DPORT_APP_CACHE_CTRL 0x3FF00058
+#define DPORT_CACHE_ENABLE (1u << 3)
 #define DPORT_PRO_CACHE_CTRL1 0x3FF00044
 #define DPORT_APP_CACHE_CTRL1 0x3FF0005C
 #define DPORT_CACHE_MASK_DROM0 (1u << 4)  // in both

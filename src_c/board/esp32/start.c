@@ -7,6 +7,7 @@
 #include "board/esp32/flash.h"
 #include "board/esp32/registers.h"
 #include "board/esp32/second_core.h"
+#include "board/esp32/storage.h"
 #include "board/esp32/watchdog.h"
 #include "board/xtensa/core.h"
 #include "board/xtensa/panic.h"
@@ -108,6 +109,7 @@ _Noreturn void board_start(void) {
         print_text("# error: the firmware in flash is not whole; flash it again: scons flash\n");
         board_exit(1);
     }
+    storage_start();
     watchdog_start();
     console_listen_start();
     app_begin();

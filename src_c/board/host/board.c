@@ -2,9 +2,11 @@
 #define _DEFAULT_SOURCE // mmap
 #include "board/board.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -63,6 +65,48 @@ bool board_has_second_core(void) { return false; }
 
 bool board_start_second_core(void) { return false; }
 
+// What the command line names: resume=FILE, checkpoint=FILE.
+static const char *given, *kept;
+static FILE *writing;
+
+bool board_file_is_given(void) { return given != NULL; }
+
+bool board_file_read(uint32_t offset, void *to, uint32_t bytes) {
+    static FILE *file;
+    if (given != NULL && (file == NULL || offset == 0)) {
+        if (file != NULL) {
+            fclose(file); // it may be another one by now, if it is saved to as well
+        }
+        file = fopen(given, "rb");
+    }
+    return file != NULL && fseek(file, (long)offset, SEEK_SET) == 0 && fread(to, 1, bytes, file) == bytes;
+}
+
+bool board_file_is_kept(void) { return kept != NULL; }
+
+static const char *unfinished(void) {
+    static char name[PATH_MAX + sizeof(".part")];
+    snprintf(name, sizeof(name), "%s.part", kept);
+    return name;
+}
+
+bool board_file_write(uint32_t offset, const void *from, uint32_t bytes) {
+    if (offset == 0) {
+        if (writing != NULL) {
+            fclose(writing);
+        }
+        writing = fopen(unfinished(), "wb");
+    }
+    return writing != NULL && fwrite(from, 1, bytes, writing) == bytes;
+}
+
+bool board_file_keep(void) {
+    const bool whole = fflush(writing) == 0 && fsync(fileno(writing)) == 0;
+    const bool closed = fclose(writing) == 0;
+    writing = NULL;
+    return whole && closed && rename(unfinished(), kept) == 0;
+}
+
 // As much address space as any model may take; pages come as they are used.
 uint32_t board_memory(uint32_t bank, void **start) {
     const uint32_t bytes = 0xFFFFF000u;
@@ -80,7 +124,22 @@ void board_abort(const char *reason) {
     exit(EXIT_FAILURE);
 }
 
-int main(void) {
+// What follows name= in a word, or NULL.
+static const char *value_of(const char *word, const char *name) {
+    const size_t length = strlen(name);
+    return strncmp(word, name, length) == 0 && word[length] == '=' && word[length + 1] != '\0' ? word + length + 1 : NULL;
+}
+
+int main(int count, char **words) {
+    for (int i = 1; i < count; ++i) {
+        const char *resume = value_of(words[i], "resume");
+        const char *checkpoint = value_of(words[i], "checkpoint");
+        if (resume == NULL && checkpoint == NULL) {
+            board_abort("only resume=FILE and checkpoint=FILE are taken");
+        }
+        given = resume != NULL ? resume : given;
+        kept = checkpoint != NULL ? checkpoint : kept;
+    }
     app_begin();
     for (;;) {
         switch (app_turn()) {

@@ -105,6 +105,53 @@ const void *board_dataset(uint32_t *capacity) {
     return dataset_start;
 }
 
+// Files in the emulator's folder, which site_scons/mgbuild/emulated/emulator.py puts there; flags as its machine has them.
+static const char given[] = "resume.ckpt", kept[] = "checkpoint.ckpt", asks_to_keep[] = "checkpoint";
+enum { READ_ONLY = 0, WRITE_NEW = 01101, MODE = 0666 };
+
+static int32_t open_file(const char *name, uint32_t flags) {
+    return simcall(SIMCALL_OPEN, (uintptr_t)name, flags, MODE);
+}
+
+static bool is_there(const char *name) {
+    const int32_t file = open_file(name, READ_ONLY);
+    if (file >= 0) {
+        simcall(SIMCALL_CLOSE, (uintptr_t)file, 0, 0);
+    }
+    return file >= 0;
+}
+
+bool board_file_is_given(void) { return is_there(given); }
+
+bool board_file_read(uint32_t offset, void *to, uint32_t bytes) {
+    static int32_t file = -1;
+    if (file < 0) {
+        file = open_file(given, READ_ONLY);
+    }
+    const uintptr_t from_start = 0;
+    return file >= 0 && simcall(SIMCALL_SEEK, (uintptr_t)file, offset, from_start) == (int32_t)offset &&
+           simcall(SIMCALL_READ, (uintptr_t)file, (uintptr_t)to, bytes) == (int32_t)bytes;
+}
+
+bool board_file_is_kept(void) {
+    static uint32_t known; // 1: no, 2: yes
+    if (known == 0) {
+        known = is_there(asks_to_keep) ? 2 : 1;
+    }
+    return known == 2;
+}
+
+static int32_t writing = -1;
+
+bool board_file_write(uint32_t offset, const void *from, uint32_t bytes) {
+    if (offset == 0) {
+        writing = open_file(kept, WRITE_NEW);
+    }
+    return writing >= 0 && simcall(SIMCALL_WRITE, (uintptr_t)writing, (uintptr_t)from, bytes) == (int32_t)bytes;
+}
+
+bool board_file_keep(void) { return simcall(SIMCALL_CLOSE, (uintptr_t)writing, 0, 0) == 0; }
+
 uint32_t board_memory(uint32_t bank, void **start) {
     *start = bss_end;
     return bank == 0 ? (uint32_t)dataset_start - (uint32_t)bss_end : 0;

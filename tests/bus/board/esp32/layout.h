@@ -8,14 +8,17 @@
 extern const uint32_t texts_mark; // recorder.c
 #define flash_window ((const char *)0x3F400000)
 #define dataset_start ((const char *)0x3F480000)
-#define dataset_end ((const char *)0x3F800000)
+#define dataset_end ((const char *)0x3F75A000)
 #define dram_model_bytes ((const char *)0x2E000)
 #define sram1_capacity ((const char *)0x1FBC0)
 #define bss_end ((char *)0x3FFB2000)
 #define sram1_origin ((char *)0x3FFE0440)
 #define flash_capacity ((const char *)0x400000)
 #define flash_dataset ((const char *)0x80000)
-#define flash_dataset_end ((const char *)0x400000)
+#define flash_dataset_end ((const char *)0x35A000)
+#define flash_checkpoints ((const char *)0x35A000)
+#define flash_mapped ((const char *)0x400000)
+#define flash_checkpoints_bytes ((const char *)0xA6000)
 #define flash_page ((const char *)0x10000)
 
 #endif
