@@ -378,6 +378,22 @@ def test_flash_is_erased_and_programmed_with_the_cache_off_and_the_watchdog_fed(
     assert storage.events == [], "reading goes through the cache"
 
 
+def test_the_second_core_s_cache_rests_too_where_it_is_on(board: ctypes.CDLL, storage: Chip) -> None:
+    """DPORT_APP_CACHE_CTRL_REG, APP_CACHE_ENABLE; cache_utils.c."""
+    storage.registers[0x3FF00058] = 1 << 3
+    assert board.board_flash_erase(0)
+    calls = [event for event in storage.events if isinstance(event, Call)]
+    assert calls == [
+        Call("Cache_Read_Disable", (0,)),
+        Call("Cache_Read_Disable", (1,)),
+        Call("esp_rom_spiflash_erase_sector", (CHECKPOINTS // SECTOR,)),
+        Call("Cache_Flush", (0,)),
+        Call("Cache_Flush", (1,)),
+        Call("Cache_Read_Enable", (1,)),
+        Call("Cache_Read_Enable", (0,)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("offset", "length"),
     [
@@ -975,7 +991,7 @@ def test_a_firmware_that_is_not_whole_in_flash_says_so_and_rests(board: ctypes.C
         assert double.run("board_start") == "halted"
     finally:
         mark.value = whole
-    assert double.sent.endswith(b"# error: the firmware in flash is not whole; flash it again: scons flash\r\n")
+    assert double.sent.endswith(b"# error: the firmware in flash is not whole: scons flash\r\n")
 
 
 @pytest.mark.parametrize(

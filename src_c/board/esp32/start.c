@@ -106,7 +106,7 @@ _Noreturn void board_start(void) {
     console_start();
     report();
     if (!flash_map()) {
-        print_text("# error: the firmware in flash is not whole; flash it again: scons flash\n");
+        print_text("# error: the firmware in flash is not whole: scons flash\n");
         board_exit(1);
     }
     storage_start();
