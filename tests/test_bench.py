@@ -42,9 +42,9 @@ def test_a_count_over_its_ceiling_is_named() -> None:
 
 
 def test_the_promises_hold(counts: dict[str, Any]) -> None:
-    assert counts["instructions_per_step"] <= 256_000
-    assert counts["instructions_per_token"] <= 9_000
-    assert counts["cycles_per_step_model"] <= 290_000
+    assert counts["instructions_per_step"] <= 236_000
+    assert counts["instructions_per_token"] <= 9_050
+    assert counts["cycles_per_step_model"] <= 257_000
     assert all(counts["instructions_per_mac_by_kernel"][name] <= 1.8 for name in bench.HEADLINE)
 
 
@@ -64,7 +64,7 @@ def test_two_cores_share_the_work(pair: dict[str, Any], counts: dict[str, Any]) 
     """Neither does more than a few hundredths above its half, and the time of a step says so."""
     assert pair["steps"] == counts["steps"]
     assert counts["instructions_per_step"] < sum(pair["instructions_per_step"]) < 1.05 * counts["instructions_per_step"]
-    assert max(pair["instructions_per_step"]) < 1.02 * min(pair["instructions_per_step"])
+    assert max(pair["instructions_per_step"]) < 1.03 * min(pair["instructions_per_step"])
     assert 0.5 < pair["cycles_per_step_model"] / counts["cycles_per_step_model"] < 0.56
     assert pair["barriers_per_step"] == 11
     assert pair["instructions_per_token"] <= 6_500

@@ -42,7 +42,7 @@ def machine(esp32_emulator: str) -> Machine:
     @contextmanager
     def run(contents: Path, *flags: str) -> Iterator[str]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            words = emulator.command_esp32(esp32_emulator, contents, "chardev:console")
+            words = emulator.command_esp32(esp32_emulator, contents, "chardev:console", "-icount" in flags)
             console = f"socket,id=console,fd={listener.fileno()},server=on,wait=on"
             words += ["-chardev", console, *flags]
             with subprocess.Popen(words, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL) as process:

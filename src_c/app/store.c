@@ -7,7 +7,7 @@
 #include "core/crc32.h"
 #include "text/print.h"
 
-enum { SLOTS = 2, CLAIMS = FLASH_PAGE_BYTES / 4, CHUNK_BYTES = 128 };
+enum { SLOTS = 2, CLAIMS = FLASH_PAGE_BYTES / 4, CHUNK_BYTES = 64 };
 
 // What is read at a time, and what is copied before it is programmed: as much as the stack has room for without growing.
 union chunk {

@@ -142,13 +142,14 @@ def capture(
     )
 
 
-def command_esp32(program: str, flash: Path, serial: str) -> list[str]:
+def command_esp32(program: str, flash: Path, serial: str, in_turns: bool = False) -> list[str]:
     """Command line that boots a 4 MB flash image, which it may write to, with UART0 on a device that QEMU names.
 
-    Each core gets a thread; in turns, this machine's default, they would wait for each other a slice at a time.
+    Each core gets a thread; in_turns, as -icount needs it, they wait for each other a slice at a time.
     """
     drive = f"file={_quoted(flash)},if=mtd,format=raw"
-    words = [program, "-M", "esp32", "-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none"]
+    accelerator = [] if in_turns else ["-accel", "tcg,thread=multi"]
+    words = [program, "-M", "esp32", *accelerator, "-display", "none", "-monitor", "none"]
     return [*words, "-serial", serial, "-drive", drive]
 
 

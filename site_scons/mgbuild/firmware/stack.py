@@ -140,8 +140,13 @@ def of_firmware(elf: Path) -> Stack:
     panic_stack = absolute_symbols(elf)[PANIC_STACK_SYMBOL]
     if panic.bytes > panic_stack:
         raise UserError(f"a panic can use {panic.bytes:,} bytes of stack and has {panic_stack:,}: {panic}")
-    size, second_size = (-(-(found.bytes + GUARD + MARGIN) // 16) * 16 for found in (program, second))
+    size = _whole(program.bytes + GUARD + MARGIN, GUARD)  # behind it the second's guard lies, aligned to its length
+    second_size = _whole(second.bytes + GUARD + MARGIN, 16)
     return Stack(program, second, panic, size, second_size)
+
+
+def _whole(length: int, unit: int) -> int:
+    return -(-length // unit) * unit
 
 
 class _Program:
