@@ -82,6 +82,8 @@ def test_no_member_touches_what_another_uses(
     found = run(watched_threads, text, shape)
     assert found.returncode == 0, found.stderr[:3000]
     assert found.stdout.split()[-1] == alone(programs.library(), text, shape)
+    _, trained, generating = found.stdout.split("reads\n")
+    assert generating.startswith(trained + "end\n")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Trains and samples with a team of two, a thread for each member: arguments DATASET n_embd n_head n_layer block_size steps
-// samples [LEFT_OUT]. Prints losses, samples and the checksum as numbers. LEFT_OUT: number of a barrier, counted from 0 in each
+// samples [LEFT_OUT]. Prints losses, samples, what a document that it reads loses, the same once more from a copy of the weights
+// and activations alone, and the checksum, as numbers. LEFT_OUT: number of a barrier, counted from 0 in each
 // job, that both members pass without waiting. Linked with --wrap=team_meet and --wrap=team_post.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/learner.h"
 
@@ -49,6 +51,26 @@ static void *read_file(const char *path, uint32_t *bytes) {
     return image;
 }
 
+static void print_samples(uint32_t samples) {
+    uint8_t *tokens = learner.model.tokens;
+    for (uint32_t sample = 0; sample < samples; ++sample) {
+        const uint32_t length = learner_complete(&learner, tokens, 0, 0.5f, NULL);
+        for (uint32_t i = 0; i < length; ++i) {
+            printf("%u ", tokens[i]);
+        }
+        printf("\n");
+    }
+}
+
+static void print_reading(const uint8_t *document, uint32_t length) {
+    const uint32_t count = learner_read(&learner, document, length);
+    printf("reads\n");
+    for (uint32_t t = 0; t < count; ++t) {
+        learner_read_position(&learner, t);
+        printf("%a\n", (double)learner_loss_at(&learner, t));
+    }
+}
+
 int main(int argc, char **argv) {
     uint32_t bytes = 0;
     struct dataset dataset;
@@ -64,7 +86,7 @@ int main(int argc, char **argv) {
     const uint32_t seed[] = {42};
     const struct recipe recipe = {seed, 1, numbers[4], 0.01f};
     const struct model_shape shape = {numbers[0], numbers[1], numbers[2], numbers[3], dataset.vocab_size};
-    const struct plan_request request = {shape, dataset.documents, numbers[4]};
+    struct plan_request request = {shape, dataset.documents, numbers[4], 0};
     const struct banks banks = {1, {{malloc(1 << 24), 1 << 24}}};
     pthread_t thread;
     pthread_create(&thread, NULL, second, NULL);
@@ -73,18 +95,16 @@ int main(int argc, char **argv) {
         printf("%a\n", (double)learner_step(&learner));
     }
     printf("barriers %ld\n", barriers[0]);
-    uint8_t *tokens = learner.model.tokens;
-    for (uint32_t sample = 0; sample < numbers[5]; ++sample) {
-        const uint32_t length = learner_complete(&learner, tokens, 0, 0.5f, NULL);
-        for (uint32_t i = 0; i < length; ++i) {
-            printf("%u ", tokens[i]);
-        }
-        printf("\n");
-    }
-    const uint32_t count = learner_read(&learner, dataset.tokens, numbers[3]);
-    for (uint32_t t = 0; t < count; ++t) {
-        printf("%a\n", (double)learner_loss_at(&learner, t));
-    }
+    print_samples(numbers[5]);
+    print_reading(dataset.tokens, numbers[3]);
+    const size_t weights_bytes = learner.model.parameters * sizeof(float);
+    const float *weights = memcpy(malloc(weights_bytes), learner.parameters.values, weights_bytes);
+    memset(banks.bank[0].start, 0xFF, banks.bank[0].bytes);
+    request.generates = 1;
+    learner_generate(&learner, &request, &banks, &dataset, weights, &team);
+    print_reading(dataset.tokens, numbers[3]);
+    printf("end\n");
+    print_samples(numbers[5]);
     printf("%08x\n", learner_checksum(&learner));
     team_post(&team, LEARNER_JOBS, NULL);
     pthread_join(thread, NULL);

@@ -37,7 +37,7 @@ class Recipe(Structure):
 class Request(Structure):
     """struct plan_request of src_c/core/plan.h."""
 
-    _fields_ = [("shape", Shape), ("documents", c_uint32), ("steps", c_uint32)]
+    _fields_ = [("shape", Shape), *((name, c_uint32) for name in ("documents", "steps", "generates"))]
 
 
 class Place(Structure):

@@ -57,11 +57,13 @@ def plan(
     vocab_size: int,
     documents: int,
     steps: int = 1000,
+    generates: bool = False,
     path: Path | None = None,
 ) -> Plan:
     """Plan of a model in banks of memory of these many bytes, at most four (src_c/core/plan.h).
 
-    vocab_size: characters and BOS; documents: of the text; path: of another library than `scons host` builds.
+    vocab_size: characters and BOS; documents: of the text; generates: alone, from weights that lie elsewhere;
+    path: of another library than `scons host` builds.
     Raises Error for a shape that makes no model, ValueError for more banks or numbers below 0.
     """
     if len(banks) > library.MOST_BANKS or min([*banks, 0]) < 0 or max([*banks, 0]) > 0xFFFFFFFF:
@@ -72,7 +74,9 @@ def plan(
     numbers = (n_embd, n_head, n_layer, block_size, vocab_size, documents, steps)
     if min(numbers) < 0 or max(numbers) > 0xFFFFFFFF:
         raise ValueError("sizes must be whole numbers from 0 to 4294967295")
-    request = library.Request(library.Shape(n_embd, n_head, n_layer, block_size, vocab_size), documents, steps)
+    request = library.Request(
+        library.Shape(n_embd, n_head, n_layer, block_size, vocab_size), documents, steps, generates
+    )
     lengths = (ctypes.c_uint32 * max(1, len(banks)))(*banks)
     if not c.microgpt_plan(request, lengths, len(banks), ctypes.byref(found)):
         raise Error(c.microgpt_error().decode())

@@ -25,8 +25,11 @@ enum command_state names_turn(void);
 enum command_state teach(char *arguments);
 enum command_state teach_turn(void);
 enum command_state loss(char *arguments);
+enum command_state loss_turn(void);
 enum command_state next(char *arguments);
+enum command_state next_turn(void);
 enum command_state attention(char *arguments);
+enum command_state attention_turn(void);
 
 // check/check.c
 enum command_state check(char *arguments);

@@ -5,6 +5,7 @@
 #include "app/command_list.h"
 #include "app/parse.h"
 #include "app/program.h"
+#include "app/remember.h"
 #include "app/run.h"
 #include "app/settings.h"
 #include "math/math32.h"
@@ -12,11 +13,16 @@
 
 enum { COLUMNS = 80, NUMBER_DECIMALS = 6, SOME_NAMES = 5, SOME_STEPS = 10 };
 
-// What a command works on until it is done: a text in tokens, which lie where it was typed, and how often.
+// What a command works on until it is done: a text in tokens, which lie where it was typed, how often, and how far it is.
 static struct {
     const uint8_t *tokens;
     uint32_t length;
     uint32_t left;
+    uint32_t count;    // positions read, or tokens invented
+    uint32_t position; // of those read, the next
+    uint32_t layer;
+    uint32_t head;
+    float total;
 } work;
 
 static struct learner *const learner = &program.learner;
@@ -143,12 +149,17 @@ enum command_state train(char *arguments) {
         print_text("error: train takes a number of steps, or nothing: to the end\n");
         return COMMAND_FAILED;
     }
-    if (!program.has_model || program.is_outdated) {
+    const bool is_offered = program.has_model && !program.is_outdated && learner->model.generates;
+    if (!program.has_model || program.is_outdated || is_offered) {
         const struct plan_request request = program_request();
-        if (!program_accepts(&request, "error: ")) {
+        if (!program_accepts(&request, is_offered ? "error: this model only generates; to train it " : "error: ")) {
             return COMMAND_FAILED;
         }
-        run_begin();
+        if (is_offered) {
+            run_begin_from_offered();
+        } else {
+            run_begin();
+        }
     } else if (run_is_trained()) {
         print_text("error: training is at its end; for a new start set seed, steps or shape\n");
         return COMMAND_FAILED;
@@ -178,6 +189,7 @@ enum command_state train_turn(void) {
 
 enum command_state names(char *arguments) {
     work.length = 0;
+    work.count = 0;
     work.left = settings.samples;
     if (!has_model()) {
         return COMMAND_FAILED;
@@ -190,20 +202,26 @@ enum command_state names(char *arguments) {
 }
 
 enum command_state complete(char *arguments) {
+    work.count = 0;
     const bool can = take_text(arguments, SOME_NAMES) && is_given() && leaves_room();
     return can ? COMMAND_GOES_ON : COMMAND_FAILED;
 }
 
 enum command_state names_turn(void) {
+    uint8_t *tokens = learner->model.tokens;
     if (work.left == 0) {
         return COMMAND_DONE;
     }
-    --work.left;
-    uint8_t *tokens = learner->model.tokens;
-    for (uint32_t i = 0; i < work.length; ++i) {
-        tokens[i] = work.tokens[i];
+    if (work.count < work.length) {
+        tokens[work.count] = work.tokens[work.count];
     }
-    print_document(tokens, learner_complete(learner, tokens, work.length, settings.temperature, &program.aside));
+    if (learner_draw(learner, tokens, work.count, work.length, settings.temperature, &program.aside)) {
+        ++work.count;
+        return COMMAND_GOES_ON;
+    }
+    print_document(tokens, work.count);
+    work.count = 0;
+    --work.left;
     return COMMAND_GOES_ON;
 }
 
@@ -219,7 +237,7 @@ static void print_loss(const char *label) {
 }
 
 enum command_state teach(char *arguments) {
-    if (!take_text(arguments, SOME_STEPS) || !is_given()) {
+    if (!remember_has_trainable() || !take_text(arguments, SOME_STEPS) || !is_given()) {
         return COMMAND_FAILED;
     }
     remark_on_length();
@@ -237,29 +255,41 @@ enum command_state teach_turn(void) {
     return COMMAND_GOES_ON;
 }
 
+// Begins to read the text, position by position: a large model takes its time for each.
+static enum command_state read_text(void) {
+    work.count = learner_read(learner, work.tokens, work.length);
+    work.position = 0;
+    return COMMAND_GOES_ON;
+}
+
 enum command_state loss(char *arguments) {
     if (!take_text(arguments, 0) || !is_given()) {
         return COMMAND_FAILED;
     }
-    const uint32_t bos = BOS(&learner->model.shape);
-    const float guessing = log32((float)learner->model.shape.vocab_size);
-    const uint32_t count = learner_read(learner, work.tokens, work.length);
-    float total = 0.0f;
     remark_on_length();
-    for (uint32_t t = 0; t < count; ++t) {
-        const float surprise = learner_loss_at(learner, t);
-        total += surprise;
-        print_token(t < work.length ? work.tokens[t] : bos);
-        print_text("  ");
-        print_fixed(surprise, NUMBER_DECIMALS);
-        print_bar(divide32(surprise, 2.0f * guessing), COLUMNS - 20);
+    work.total = 0.0f;
+    return read_text();
+}
+
+enum command_state loss_turn(void) {
+    const float guessing = log32((float)learner->model.shape.vocab_size);
+    const uint32_t t = work.position++;
+    if (t == work.count) {
+        print_text("mean ");
+        print_fixed(divide32(work.total, (float)work.count), NUMBER_DECIMALS);
+        print_text(" nats; pure guessing has ");
+        print_fixed(guessing, NUMBER_DECIMALS);
+        print_text("\n");
+        return COMMAND_DONE;
     }
-    print_text("mean ");
-    print_fixed(divide32(total, (float)count), NUMBER_DECIMALS);
-    print_text(" nats; pure guessing has ");
-    print_fixed(guessing, NUMBER_DECIMALS);
-    print_text("\n");
-    return COMMAND_DONE;
+    learner_read_position(learner, t);
+    const float surprise = learner_loss_at(learner, t);
+    work.total += surprise;
+    print_token(t < work.length ? work.tokens[t] : BOS(&learner->model.shape));
+    print_text("  ");
+    print_fixed(surprise, NUMBER_DECIMALS);
+    print_bar(divide32(surprise, 2.0f * guessing), COLUMNS - 20);
+    return COMMAND_GOES_ON;
 }
 
 // The likeliest token after `last`, in falling order of probability and, where that is equal, in that of the alphabet.
@@ -278,11 +308,16 @@ static uint32_t likeliest_after(const float *probabilities, uint32_t last) {
 }
 
 enum command_state next(char *arguments) {
+    return take_text(arguments, 0) && leaves_room() ? read_text() : COMMAND_FAILED;
+}
+
+enum command_state next_turn(void) {
     const uint32_t most = 12;
-    if (!take_text(arguments, 0) || !leaves_room()) {
-        return COMMAND_FAILED;
+    learner_read_position(learner, work.position);
+    if (work.position++ < work.length) {
+        return COMMAND_GOES_ON;
     }
-    const float *probabilities = learner_next(learner, work.tokens, work.length, 1.0f);
+    const float *probabilities = learner_follows(learner, work.length);
     const uint32_t vocab_size = learner->model.shape.vocab_size;
     uint32_t token = vocab_size;
     for (uint32_t i = 0; i < most && i < vocab_size; ++i) {
@@ -301,53 +336,73 @@ static void print_tenths(float weight) {
     print_repeated(tenths == 0 ? '.' : (char)('0' + tenths), 1);
 }
 
-// Heads side by side as far as the line goes: from `head` on. Returns the first that has no room.
-static uint32_t print_heads(uint32_t layer, uint32_t head, uint32_t count) {
-    const uint32_t heads = learner->model.shape.n_head;
-    uint32_t column_width = count + 2 > 9 ? count + 2 : 9;
-    uint32_t last = head;
-    for (uint32_t width = 3 + column_width; last < heads && (last == head || width <= COLUMNS); width += column_width) {
-        ++last;
+// A column of heads is as wide as the longest row, or its title.
+static uint32_t head_columns(void) { return work.count + 2 > 9 ? work.count + 2 : 9; }
+
+// The first head that has no room beside work.head.
+static uint32_t heads_end(void) {
+    uint32_t end = work.head;
+    for (uint32_t width = 3 + head_columns(); end < learner->model.shape.n_head && (end == work.head || width <= COLUMNS);
+         width += head_columns()) {
+        ++end;
     }
+    return end;
+}
+
+static void print_titles(uint32_t end) {
     print_text("layer ");
-    print_unsigned(layer + 1, 1);
+    print_unsigned(work.layer + 1, 1);
     print_text("\n   ");
-    for (uint32_t h = head; h < last; ++h) {
+    for (uint32_t h = work.head; h < end; ++h) {
         print_text("  head ");
         print_unsigned(h + 1, 1);
-        print_repeated(' ', h + 1 < last ? column_width - (h + 1 < 10 ? 8 : 9) : 0);
+        print_repeated(' ', h + 1 < end ? head_columns() - (h + 1 < 10 ? 8 : 9) : 0);
     }
     print_text("\n");
-    for (uint32_t t = 0; t < count; ++t) {
-        if (t == 0) {
-            print_text("  ^");
-        } else {
-            print_token(work.tokens[t - 1]);
-        }
-        for (uint32_t h = head; h < last; ++h) {
-            const float *weights = learner_attention(learner, layer, h, t);
-            print_text("  ");
-            for (uint32_t u = 0; u <= t; ++u) {
-                print_tenths(weights[u]);
-            }
-            print_repeated(' ', h + 1 < last ? column_width - 2 - (t + 1) : 0);
-        }
-        print_text("\n");
+}
+
+// Where heads side by side look from one position.
+static void print_row(uint32_t end) {
+    const uint32_t t = work.position;
+    if (t == 0) {
+        print_text("  ^");
+    } else {
+        print_token(work.tokens[t - 1]);
     }
-    return last;
+    for (uint32_t h = work.head; h < end; ++h) {
+        const float *weights = learner_attention(learner, work.layer, h, t);
+        print_text("  ");
+        for (uint32_t u = 0; u <= t; ++u) {
+            print_tenths(weights[u]);
+        }
+        print_repeated(' ', h + 1 < end ? head_columns() - 2 - (t + 1) : 0);
+    }
+    print_text("\n");
 }
 
 enum command_state attention(char *arguments) {
     if (!take_text(arguments, 0) || !is_given()) {
         return COMMAND_FAILED;
     }
-    const uint32_t count = learner_read(learner, work.tokens, work.length);
     remark_on_length();
     print_text("a row looks back at the columns up to itself; ^ begins; 9: most of it, .: under a tenth\n");
-    for (uint32_t layer = 0; layer < learner->model.shape.n_layer; ++layer) {
-        for (uint32_t head = 0; head < learner->model.shape.n_head;) {
-            head = print_heads(layer, head, count);
-        }
+    work.layer = 0;
+    work.head = 0;
+    return read_text();
+}
+
+enum command_state attention_turn(void) {
+    const uint32_t end = heads_end();
+    if (work.position == 0) {
+        print_titles(end);
     }
-    return COMMAND_DONE;
+    learner_read_position(learner, work.position);
+    print_row(end);
+    if (++work.position < work.count) {
+        return COMMAND_GOES_ON;
+    }
+    work.position = 0;
+    work.head = end < learner->model.shape.n_head ? end : 0;
+    work.layer += work.head == 0;
+    return work.layer < learner->model.shape.n_layer ? COMMAND_GOES_ON : COMMAND_DONE;
 }

@@ -33,9 +33,13 @@ static uint32_t identity_of_options(void) {
 }
 
 void remember_describe(struct checkpoint *checkpoint) {
-    checkpoint_describe(checkpoint, CHECKPOINT_STATE, learner, settings.seed, settings.seed_words);
-    run_remember(&checkpoint->header.run);
-    checkpoint->header.run.options_crc32 = built_for;
+    if (learner->model.generates) {
+        checkpoint_describe(checkpoint, CHECKPOINT_WEIGHTS, learner, NULL, 0);
+    } else {
+        checkpoint_describe(checkpoint, CHECKPOINT_STATE, learner, settings.seed, settings.seed_words);
+        run_remember(&checkpoint->header.run);
+        checkpoint->header.run.options_crc32 = built_for;
+    }
     checkpoint_number(&checkpoint->header, 0);
 }
 
@@ -72,55 +76,83 @@ void remember_after_step(void) {
     print_text("\n");
 }
 
-// Settings for the run that a checkpoint is of.
+// Settings for the run that a checkpoint is of, less those of its shape.
 static void adopt_settings(const struct checkpoint_header *header) {
-    settings.n_embd = header->shape.n_embd;
-    settings.n_head = header->shape.n_head;
-    settings.n_layer = header->shape.n_layer;
-    settings.block_size = header->shape.block_size;
-    if (header->contents == CHECKPOINT_STATE) {
-        settings.steps = header->steps;
-        settings.learning_rate = header->learning_rate;
-        settings.samples = header->run.samples;
-        settings.log_every = header->run.log_every;
-        settings.temperature = header->run.temperature;
-        settings.seed_from_chip = header->run.seed_from_chip;
-        settings.seed_words = header->seed_words;
+    settings.steps = header->steps;
+    settings.learning_rate = header->learning_rate;
+    settings.samples = header->run.samples;
+    settings.log_every = header->run.log_every;
+    settings.temperature = header->run.temperature;
+    settings.seed_from_chip = header->run.seed_from_chip;
+    settings.seed_words = header->seed_words;
+}
+
+static void adopt_shape(const struct model_shape *shape) {
+    settings.n_embd = shape->n_embd;
+    settings.n_head = shape->n_head;
+    settings.n_layer = shape->n_layer;
+    settings.block_size = shape->block_size;
+}
+
+// Looks at what is in a place. *request: what it is to be placed for. *weights: where they lie, if it has them alone.
+OWN_FRAME static enum checkpoint_error examine(enum store_place place, bool needs_same_options, struct plan_request *request,
+                                               const float **weights) {
+    struct checkpoint checkpoint;
+    const struct checkpoint_header *header = &checkpoint.header;
+    enum checkpoint_error error = store_open(place, &program.dataset, &checkpoint);
+    if (error == CHECKPOINT_OK) {
+        error = checkpoint_check_place(header, &program.dataset, settings.seed_room, request);
     }
+    const bool has_state = header->contents == CHECKPOINT_STATE;
+    if (error == CHECKPOINT_OTHER_ALPHABET && has_state) {
+        return CHECKPOINT_OTHER_TEXT;
+    }
+    if (error == CHECKPOINT_OK && needs_same_options && has_state && header->run.options_crc32 != built_for) {
+        return CHECKPOINT_OTHER_OPTIONS;
+    }
+    if (error == CHECKPOINT_OK) {
+        *weights = has_state ? NULL : store_weights(place, &checkpoint);
+    }
+    return error;
+}
+
+// Fills a learner that is placed with the state that has been examined.
+OWN_FRAME static bool take(enum store_place place) {
+    struct checkpoint checkpoint;
+    if (store_open(place, NULL, &checkpoint) != CHECKPOINT_OK) {
+        return false;
+    }
+    adopt_settings(&checkpoint.header);
+    checkpoint_aim(&checkpoint, learner, settings.seed);
+    if (!store_take(place, &checkpoint) || !checkpoint_restore(&checkpoint.header, learner)) {
+        return false;
+    }
+    run_resume(&checkpoint.header.run);
+    return true;
 }
 
 // Goes on from the checkpoint in a place, or prints why not, behind `label`. Until it is known to be whole and to fit nothing is
 // lost; should it not read so again, then there is no model any more.
-static bool go_on(enum store_place place, struct checkpoint *checkpoint, bool needs_same_options, const char *label) {
-    const struct checkpoint_header *header = &checkpoint->header;
+static bool go_on(enum store_place place, bool needs_same_options, const char *label) {
     struct plan_request request = program_request();
-    enum checkpoint_error error = store_open(place, &program.dataset, checkpoint);
-    if (error == CHECKPOINT_OK) {
-        error = checkpoint_check_place(header, &program.dataset, &program.banks, settings.seed_room, &request);
-    }
-    const bool has_state = header->contents == CHECKPOINT_STATE;
-    error = error == CHECKPOINT_OTHER_ALPHABET && has_state ? CHECKPOINT_OTHER_TEXT : error;
-    if (error == CHECKPOINT_OK && needs_same_options && has_state && header->run.options_crc32 != built_for) {
-        error = CHECKPOINT_OTHER_OPTIONS;
+    const float *weights;
+    enum checkpoint_error error = examine(place, needs_same_options, &request, &weights);
+    if (error == CHECKPOINT_OK && plan_missing(&request, &program.banks) > 0) {
+        error = CHECKPOINT_TOO_LARGE;
     }
     if (error == CHECKPOINT_OK) {
-        adopt_settings(header);
+        adopt_shape(&request.shape);
         program.request = request;
         program.has_model = false;
-        if (has_state) {
-            learner_place(learner, &request, &program.banks, &program.dataset, &program.team);
-        } else {
-            run_begin();
+        if (weights != NULL) {
+            run_offer(weights);
+            return true;
         }
-        checkpoint_aim(checkpoint, learner, settings.seed);
-        program.has_model = store_take(place, checkpoint) && checkpoint_restore(header, learner);
-        error = program.has_model ? CHECKPOINT_OK : CHECKPOINT_DAMAGED;
-    }
-    if (error == CHECKPOINT_OK) {
-        if (has_state) {
-            run_resume(&header->run);
+        learner_place(learner, &request, &program.banks, &program.dataset, &program.team);
+        if (request.generates == 0 && take(place)) {
+            return true;
         }
-        return true;
+        error = CHECKPOINT_DAMAGED;
     }
     print_text(label);
     print_checkpoint_error(error, &request, &program.banks);
@@ -128,9 +160,16 @@ static bool go_on(enum store_place place, struct checkpoint *checkpoint, bool ne
     return false;
 }
 
-// Whether there is a whole checkpoint in a slot. Says of one that is not.
-static bool is_whole(enum store_place slot, struct checkpoint *checkpoint) {
-    const enum checkpoint_error error = store_open(slot, NULL, checkpoint);
+OWN_FRAME static enum checkpoint_error open_whole(enum store_place place, uint32_t *sequence) {
+    struct checkpoint checkpoint;
+    const enum checkpoint_error error = store_open(place, NULL, &checkpoint);
+    *sequence = checkpoint.header.sequence;
+    return error;
+}
+
+// Whether there is a whole checkpoint in flash. Says of one that is not.
+static bool is_whole(enum store_place place, uint32_t *sequence) {
+    const enum checkpoint_error error = open_whole(place, sequence);
     if (error != CHECKPOINT_OK && error != CHECKPOINT_MISSING) {
         print_text(passed_over);
         print_checkpoint_error(error, NULL, NULL);
@@ -139,12 +178,24 @@ static bool is_whole(enum store_place slot, struct checkpoint *checkpoint) {
     return error == CHECKPOINT_OK;
 }
 
-enum remembered remember_start(void) {
+OWN_FRAME static enum store_place newest_slot(uint32_t *age) {
     struct checkpoint checkpoint;
+    return store_newest(&checkpoint, age);
+}
+
+// Where the newest checkpoint in flash is. What push has put behind the text has a sequence number above the age of those before.
+static enum store_place newest_in_flash(void) {
     uint32_t age;
+    uint32_t sequence;
+    const enum store_place slot = newest_slot(&age);
+    return is_whole(BEHIND_TEXT, &sequence) && sequence > age ? BEHIND_TEXT : slot;
+}
+
+enum remembered remember_start(void) {
+    uint32_t sequence;
     built_for = identity_of_options();
     if (board_file_is_given()) {
-        return go_on(GIVEN_FILE, &checkpoint, false, "# error: ") ? REMEMBERED : REMEMBERED_WRONG;
+        return go_on(GIVEN_FILE, false, "# error: ") ? REMEMBERED : REMEMBERED_WRONG;
     }
     if (board_is_interactive() && board_flash_bytes() == 0) {
         print_text("# no checkpoints are kept: the flash chip is smaller than flash_size= of this firmware\n");
@@ -152,12 +203,15 @@ enum remembered remember_start(void) {
     if (settings.start == START_FRESH || store_room() == 0) {
         return REMEMBERED_NOTHING;
     }
-    const enum store_place first = store_newest(&checkpoint, &age) == SLOT_1 ? SLOT_1 : SLOT_0;
+    const enum store_place newest = newest_in_flash();
+    if (newest == BEHIND_TEXT && go_on(newest, true, passed_over)) {
+        return REMEMBERED;
+    }
+    const enum store_place first = newest == SLOT_1 ? SLOT_1 : SLOT_0;
     const enum store_place second = first == SLOT_0 ? SLOT_1 : SLOT_0;
-    const bool is_first = is_whole(first, &checkpoint);
-    const bool is_second = is_whole(second, &checkpoint);
-    const bool found = (is_first && go_on(first, &checkpoint, true, passed_over)) ||
-                       (is_second && go_on(second, &checkpoint, true, passed_over));
+    const bool is_first = is_whole(first, &sequence);
+    const bool is_second = is_whole(second, &sequence);
+    const bool found = (is_first && go_on(first, true, passed_over)) || (is_second && go_on(second, true, passed_over));
     return found ? REMEMBERED : REMEMBERED_NOTHING;
 }
 
@@ -168,10 +222,18 @@ static enum command_state failed(enum store_error error) {
     return COMMAND_FAILED;
 }
 
-enum command_state save(char *arguments) {
-    (void)arguments;
+bool remember_has_trainable(void) {
     if (!program.has_model) {
         print_text("error: there is no model yet: make it fit with set, then train\n");
+    } else if (learner->model.generates) {
+        print_text("error: this model only generates; train begins from its weights, if memory has room\n");
+    }
+    return program.has_model && !learner->model.generates;
+}
+
+enum command_state save(char *arguments) {
+    (void)arguments;
+    if (!remember_has_trainable()) {
         return COMMAND_FAILED;
     }
     const enum store_error error = save_now();
@@ -184,16 +246,19 @@ enum command_state save(char *arguments) {
 
 enum command_state load(char *arguments) {
     (void)arguments;
-    struct checkpoint checkpoint;
-    uint32_t age;
-    const enum store_place place = store_room() > 0 ? store_newest(&checkpoint, &age) : GIVEN_FILE;
-    return go_on(place == NOWHERE ? SLOT_0 : place, &checkpoint, false, "error: ") ? COMMAND_DONE : COMMAND_FAILED;
+    const enum store_place place = store_room() > 0 ? newest_in_flash() : GIVEN_FILE;
+    return go_on(place == NOWHERE ? SLOT_0 : place, false, "error: ") ? COMMAND_DONE : COMMAND_FAILED;
 }
 
 enum command_state forget(char *arguments) {
     (void)arguments;
     struct checkpoint scratch;
     const enum store_error error = store_forget(&scratch);
+    for (enum store_place slot = SLOT_0; slot <= SLOT_1 && learner->model.generates; ++slot) {
+        if (learner->parameters.values == store_weights(slot, &scratch)) {
+            program.has_model = false; // its weights are gone
+        }
+    }
     return error == STORE_OK ? COMMAND_DONE : failed(error);
 }
 

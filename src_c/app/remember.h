@@ -3,6 +3,8 @@
 #ifndef REMEMBER_H
 #define REMEMBER_H
 
+#include <stdbool.h>
+
 #include "core/checkpoint.h"
 
 enum remembered {
@@ -11,6 +13,9 @@ enum remembered {
     REMEMBERED_WRONG,   // the file that was given cannot be gone on from: why has been printed
 };
 
+// Whether there is a model that can be trained, and so saved; if not, prints why.
+bool remember_has_trainable(void);
+
 // Goes on from the file that the program was given, or else from flash, as settings.start says; before anything changes settings.
 // What is there and cannot be gone on from is named.
 enum remembered remember_start(void);
@@ -18,7 +23,8 @@ enum remembered remember_start(void);
 // Saves where it is time to: after every settings.save_every steps, and when the last one has been taken. Says so.
 void remember_after_step(void);
 
-// A checkpoint of the model as it is, complete but for the sequence number, which is 0. There must be a model.
+// A checkpoint of the model as it is, complete but for the sequence number, which is 0; the weights alone of one that generates alone.
+// There must be a model.
 void remember_describe(struct checkpoint *checkpoint);
 
 // Says how long flash lasts with these settings, where there is flash.

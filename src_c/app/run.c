@@ -18,6 +18,7 @@ static struct {
     float last_losses;
     uint32_t samples; // drawn
     uint32_t tokens_drawn;
+    uint32_t length; // of the document that is being drawn
 } run;
 
 static struct learner *const learner = &program.learner;
@@ -57,10 +58,11 @@ static void begin_timing(void) {
     run.cycles = 0;
     run.first_step = learner->step;
     run.tokens_drawn = 0;
+    run.length = 0;
     run.pause_at = learner->steps;
 }
 
-void run_begin(void) {
+static void take_seed(void) {
     if (settings.seed_from_chip) {
         settings.seed[0] = board_random();
         settings.seed_words = 1;
@@ -68,11 +70,15 @@ void run_begin(void) {
     if (board_is_interactive()) {
         announce_seed();
     }
+    xoshiro_seed(&program.aside, settings.seed[0]);
+}
+
+void run_begin(void) {
+    take_seed();
     program.request = program_request();
     const struct recipe recipe = {settings.seed, settings.seed_words, settings.steps, settings.learning_rate};
     print_sizes();
     learner_begin(learner, &program.request, &program.banks, &program.dataset, &recipe, &program.team);
-    xoshiro_seed(&program.aside, settings.seed[0]);
     program.has_model = true;
     program.is_outdated = false;
     run.last_losses = 0.0f;
@@ -81,6 +87,28 @@ void run_begin(void) {
 }
 
 static void print_inference(void) { print_text("\n--- inference (new, hallucinated names) ---\n"); }
+
+void run_offer(const float *weights) {
+    take_seed();
+    learner_generate(learner, &program.request, &program.banks, &program.dataset, weights, &program.team);
+    learner->learning_rate = settings.learning_rate;
+    random_seed(&learner->random, settings.seed, settings.seed_words);
+    program.has_model = true;
+    program.is_outdated = false;
+    run.samples = 0;
+    begin_timing();
+    print_sizes();
+    print_text("# weights alone, read where they lie; train begins with them, if memory has room for it\n");
+    print_inference();
+}
+
+void run_begin_from_offered(void) {
+    const float *weights = learner->parameters.values; // not in the memory that is given anew
+    run_begin();
+    for (uint32_t i = 0; i < learner->model.parameters; ++i) {
+        learner->parameters.values[i] = weights[i];
+    }
+}
 
 void run_remember(struct checkpoint_run *kept) {
     *kept = (struct checkpoint_run){
@@ -190,22 +218,39 @@ static bool train(void) {
     return true;
 }
 
-// Draws a document into the learner's own tokens, which are free between steps, and prints it.
-void run_stream(void) {
-    uint8_t *tokens = learner->model.tokens;
+// Draws a document, or a token of it if the model is large, into the learner's own tokens, which are free between steps. Returns
+// whether it is whole.
+static bool draw(void) {
     const uint32_t block_size = learner->model.shape.block_size;
-    const uint32_t begin = board_cycles();
-    const uint32_t length = learner_complete(learner, tokens, 0, settings.temperature, NULL);
-    run.cycles += board_cycles() - begin;
-    run.tokens_drawn += length < block_size ? length + 1 : length;
-    print_document(tokens, length);
+    bool goes_on;
+    do {
+        const uint32_t begin = board_cycles();
+        goes_on = learner_draw(learner, learner->model.tokens, run.length, 0, settings.temperature, NULL);
+        run.cycles += board_cycles() - begin;
+        run.tokens_drawn += run.length < block_size;
+        run.length += goes_on;
+    } while (goes_on && !learner->model.generates);
+    return !goes_on;
+}
+
+static void print_drawn(void) {
+    print_document(learner->model.tokens, run.length);
+    run.length = 0;
+}
+
+void run_stream(void) {
+    if (draw()) {
+        print_drawn();
+    }
 }
 
 static void sample(void) {
-    print_text("sample ");
-    print_unsigned(++run.samples, 2);
-    print_text(": ");
-    run_stream();
+    if (draw()) {
+        print_text("sample ");
+        print_unsigned(++run.samples, 2);
+        print_text(": ");
+        print_drawn();
+    }
 }
 
 static void conclude(void) {

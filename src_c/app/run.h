@@ -11,6 +11,13 @@
 // Starts anew with the settings as they are. The request that they make must fit.
 void run_begin(void);
 
+// Starts what is left of a run where weights are read where they lie, and nothing is trained: samples and checksum.
+// program.request is to be of their shape, and for generation alone.
+void run_offer(const float *weights);
+
+// Starts anew from the weights of such a model, with fresh moments. The request that the settings make must be of its shape, and fit.
+void run_begin_from_offered(void);
+
 // What of a run a checkpoint keeps, and going on with it, when the learner is as it was. program.request is that of the learner.
 void run_remember(struct checkpoint_run *kept); // less the options' identity
 void run_resume(const struct checkpoint_run *kept);
@@ -40,7 +47,7 @@ void run_report_pause(void);
 // Whether training has reached its end.
 bool run_is_trained(void);
 
-// One more name from the run's generator.
+// One more name from the run's generator, or of a large model's name a token.
 void run_stream(void);
 
 #endif

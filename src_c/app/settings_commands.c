@@ -261,8 +261,12 @@ enum command_state info(char *arguments) {
         print_seed();
         print_text(", ");
     }
-    print_labelled("step ", program.learner.step);
-    print_labelled(" of ", program.learner.steps);
+    if (program.learner.model.generates) {
+        print_text("none of weights alone");
+    } else {
+        print_labelled("step ", program.learner.step);
+        print_labelled(" of ", program.learner.steps);
+    }
     print_text(", weights crc32 ");
     print_hex(learner_checksum(&program.learner));
     print_text("\n");

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "board/storage.h"
+#include "board/board.h"
 #include "core/crc32.h"
 #include "text/print.h"
 
@@ -50,7 +50,32 @@ static uint32_t claims_offset(enum store_place slot) { return offset_of(slot) + 
 // All but the sector of the claims, which must not be the header's.
 uint32_t store_room(void) { return slot_bytes() >= 2 * FLASH_SECTOR_BYTES ? slot_bytes() - FLASH_SECTOR_BYTES : 0; }
 
+// From the first sector behind the data set on, as site_scons/mgbuild/device/transfer.py has it.
+static const uint8_t *behind_text(uint32_t *bytes) {
+    uint32_t capacity;
+    const struct dataset_header *header = board_dataset(&capacity);
+    const uint32_t sectors = (header->size_bytes + FLASH_SECTOR_BYTES - 1) / FLASH_SECTOR_BYTES;
+    const uint32_t taken = sectors * FLASH_SECTOR_BYTES;
+    *bytes = taken < capacity ? capacity - taken : 0;
+    return (const uint8_t *)header + taken;
+}
+
+static bool read_behind_text(uint32_t offset, uint8_t *to, uint32_t bytes) {
+    uint32_t room;
+    const uint8_t *from = behind_text(&room);
+    if (offset > room || bytes > room - offset) {
+        return false;
+    }
+    for (uint32_t i = 0; i < bytes; ++i) {
+        to[i] = from[offset + i];
+    }
+    return true;
+}
+
 static bool read(enum store_place place, uint32_t offset, void *to, uint32_t bytes) {
+    if (place == BEHIND_TEXT) {
+        return read_behind_text(offset, to, bytes);
+    }
     return place == GIVEN_FILE ? board_file_read(offset, to, bytes) : board_flash_read(offset_of(place) + offset, to, bytes);
 }
 
@@ -86,7 +111,7 @@ enum checkpoint_error store_open(enum store_place place, const struct dataset *d
     if (error != CHECKPOINT_OK) {
         return error;
     }
-    if (place != GIVEN_FILE && checkpoint->header.bytes > store_room()) {
+    if (place <= SLOT_1 && checkpoint->header.bytes > store_room()) {
         return CHECKPOINT_CUT_SHORT;
     }
     if (dataset == NULL || checkpoint_compare(checkpoint, dataset)) {
@@ -99,6 +124,14 @@ enum checkpoint_error store_open(enum store_place place, const struct dataset *d
 
 bool store_take(enum store_place place, const struct checkpoint *checkpoint) {
     return read_parts(place, checkpoint, false) == CHECKPOINT_OK;
+}
+
+const float *store_weights(enum store_place place, const struct checkpoint *checkpoint) {
+    uint32_t room;
+    const void *start = place == GIVEN_FILE    ? board_file_in_place(checkpoint->header.bytes)
+                        : place == BEHIND_TEXT ? behind_text(&room)
+                                               : board_flash_in_place(offset_of(place));
+    return start != NULL ? (const float *)start + CHECKPOINT_HEADER_BYTES / sizeof(float) : NULL;
 }
 
 // How often a slot has claimed to be the newer one: the words programmed, from the first on.

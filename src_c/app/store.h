@@ -13,7 +13,8 @@
 
 #include "core/checkpoint.h"
 
-enum store_place { SLOT_0, SLOT_1, GIVEN_FILE, NOWHERE };
+// BEHIND_TEXT: flash between the data set and the slots, where push puts weights that no slot has room for; it is never written here.
+enum store_place { SLOT_0, SLOT_1, GIVEN_FILE, BEHIND_TEXT, NOWHERE };
 
 // Bytes of the largest checkpoint that a slot holds; 0 without flash.
 uint32_t store_room(void);
@@ -24,6 +25,9 @@ enum checkpoint_error store_open(enum store_place place, const struct dataset *d
 
 // Takes the parts of what has been opened, and aimed, to their places. False: they do not read as they did.
 bool store_take(enum store_place place, const struct checkpoint *checkpoint);
+
+// The weights of what has been opened, where they lie, to be read there; NULL: they cannot be.
+const float *store_weights(enum store_place place, const struct checkpoint *checkpoint);
 
 // The slot whose checkpoint is the newer of those that are whole, whatever their text, with its header in *checkpoint and *age;
 // NOWHERE: neither is.

@@ -26,6 +26,11 @@ bool board_flash_program(uint32_t offset, const void *from, uint32_t bytes);
 bool board_file_is_given(void);
 bool board_file_read(uint32_t offset, void *to, uint32_t bytes);
 
+// The same bytes where they can be read like memory, for as long as nothing is written there: of the file as many as said, from its
+// start, of flash those from an offset on. NULL: there are not as many, or they do not lie so.
+const void *board_file_in_place(uint32_t bytes);
+const void *board_flash_in_place(uint32_t offset);
+
 // The file to save to: whether there is one; its bytes one after the other, from offset 0 on; and that they are all of it. Until then
 // a file of that name stays what it was.
 bool board_file_is_kept(void);

@@ -159,7 +159,7 @@ enum checkpoint_error checkpoint_check_header(struct checkpoint *checkpoint) {
 }
 
 enum checkpoint_error checkpoint_check_place(const struct checkpoint_header *header, const struct dataset *dataset,
-                                             const struct banks *banks, uint32_t seed_room, struct plan_request *request) {
+                                             uint32_t seed_room, struct plan_request *request) {
     const bool has_state = header->contents == CHECKPOINT_STATE;
     if (header->shape.vocab_size != dataset->vocab_size) {
         return has_state ? CHECKPOINT_OTHER_TEXT : CHECKPOINT_OTHER_ALPHABET;
@@ -170,9 +170,7 @@ enum checkpoint_error checkpoint_check_place(const struct checkpoint_header *hea
     request->shape = header->shape;
     request->documents = dataset->documents;
     request->steps = has_state ? header->steps : request->steps;
-    if (plan_missing(request, banks) > 0) {
-        return CHECKPOINT_TOO_LARGE;
-    }
+    request->generates = has_state ? 0 : 1;
     return has_state && header->seed_words > seed_room ? CHECKPOINT_LONG_SEED : CHECKPOINT_OK;
 }
 

@@ -14,7 +14,7 @@
 //   seed               4 s      what random_seed() took, s = header.seed_words
 //
 // The weights lie at a fixed place, aligned to 4 bytes, so that they can be used where they are. What has only weights is
-// begun from: training starts at step 0 with fresh moments, on any text of the same alphabet.
+// generated from, on any text of the same alphabet; memory then holds activations alone. Training that begins with them has fresh moments.
 #ifndef CHECKPOINT_H
 #define CHECKPOINT_H
 
@@ -114,10 +114,10 @@ void checkpoint_number(struct checkpoint_header *header, uint32_t sequence);
 // Whether the header is one, and every number in it one that it can be; then finds the lengths of the parts.
 enum checkpoint_error checkpoint_check_header(struct checkpoint *checkpoint);
 
-// Whether what checkpoint_check_header() found right belongs to this text, fits the memory, and its seed into seed_room words;
-// *request: what the learner is to be placed for.
+// Whether what checkpoint_check_header() found right belongs to this text, and its seed fits into seed_room words; *request: what
+// the learner is to be placed for, if memory has room.
 enum checkpoint_error checkpoint_check_place(const struct checkpoint_header *header, const struct dataset *dataset,
-                                             const struct banks *banks, uint32_t seed_room, struct plan_request *request);
+                                             uint32_t seed_room, struct plan_request *request);
 
 // Takes bytes of a checkpoint, from `offset` on, behind the header, to their places, those that have one; the alphabet is compared
 // instead: false if it differs.

@@ -61,33 +61,48 @@ static void multiply(const struct part *part, enum product product, float *y, co
     }
 }
 
+// Queries, keys and values: one product, unless they are apart.
+static void project(const struct part *part, const struct model *model, const struct layer_activations *layer, const float *w) {
+    const uint32_t square = model->shape.n_embd * model->shape.n_embd;
+    const float *x = row(layer->attention_input, part->first);
+    if (!model->generates) {
+        multiply(part, PLAIN, row(layer->qkv, part->first), x, w, &model->products.forward.qkv);
+        return;
+    }
+    const struct matmul_sizes *each = &model->products.forward.output;
+    multiply(part, PLAIN, row(layer->qkv, part->first), x, w, each);
+    multiply(part, PLAIN, row(layer->keys, part->first), x, w + square, each);
+    multiply(part, PLAIN, row(layer->values, part->first), x, w + 2 * square, each);
+}
+
 static void attend(const struct part *part, const struct model *model, const struct layer_activations *layer) {
-    const uint32_t width = model->shape.n_embd;
-    const uint32_t block = model->shape.block_size;
     const uint32_t head_size = model->products.forward.mix.columns;
     const uint32_t last = part->first + part->count;
     const struct share heads = outputs_of(part, model->shape.n_head);
     const uint32_t column = heads.first * head_size;
+    const uint32_t floats = head_floats(model);
     const float *queries = layer->qkv.first + column;
-    const float *values = queries + 2 * width;
+    const float *keys = layer->keys.first + column;
+    const float *values = layer->values.first + column;
     float *mixed = layer->mixed.first + column;
     struct rows attention = layer->attention;
-    attention.first = row(attention, heads.first * block);
+    attention.first += heads.first * floats;
     float *scores = row(attention, part->first);
     for (uint32_t head = 0; head < heads.count; ++head) {
-        causal_nt(row(attention, head * block), queries, queries + width, part->first, last, &model->products.forward.scores);
+        causal_nt(attention.first + head * floats, queries, keys, part->first, last, &model->products.forward.scores);
         queries += head_size;
+        keys += head_size;
     }
     if (part->count == 1 && heads.count > 0) { // a row in each head: all at once
-        const struct softmax_sizes by_heads = {.stride = block * block};
+        const struct softmax_sizes by_heads = {.stride = floats};
         softmax(scores, heads.count, last, &by_heads, model->score_scale, 1.0f);
     }
     for (uint32_t head = 0; head < heads.count; ++head) {
         if (part->count > 1) {
             softmax(scores, part->count, part->first + 1, &model->products.attention, model->score_scale, 1.0f);
-            scores += block * block;
+            scores += floats;
         }
-        causal_nn(mixed, row(attention, head * block), values, part->first, last, &model->products.forward.mix);
+        causal_nn(mixed, attention.first + head * floats, values, part->first, last, &model->products.forward.mix);
         mixed += head_size;
         values += head_size;
     }
@@ -118,7 +133,7 @@ void forward(const struct part *part, const struct model *model, const struct we
             rmsnorm(attention_input, layer.attention_scale + first, residual, count, &model->products.norm);
         }
         meet(part);
-        multiply(part, PLAIN, row(layer.qkv, first), attention_input, w.qkv, &model->products.forward.qkv);
+        project(part, model, &layer, w.qkv);
         team_barrier(part->worker); // attention reads keys and values of all earlier positions
         attend(part, model, &layer);
         meet(part);
@@ -130,7 +145,7 @@ void forward(const struct part *part, const struct model *model, const struct we
         }
         meet(part);
         multiply(part, PLAIN, hidden, mlp_input, w.fc1, &model->products.forward.fc1);
-        const struct share units = outputs_of(part, layer.hidden.width);
+        const struct share units = outputs_of(part, N_HIDDEN(&model->shape));
         relu(hidden + units.first, active_of(model, &layer, part->number) + units.first, count, units.count);
         meet(part);
         multiply(part, SPARSE_ONTO, residual, hidden, w.fc2, &model->products.forward.fc2);

@@ -33,7 +33,7 @@ static void draw_weights(struct learner *learner) {
 static void place(struct learner *learner, const struct plan *plan, const struct plan_request *request,
                   const struct banks *banks, const struct dataset *dataset, struct team *team) {
     learner->team = team;
-    model_place(&learner->model, &request->shape, plan, banks);
+    model_place(&learner->model, request, plan, banks);
     learner->parameters = (struct parameters){
         .values = array_at(plan, banks, ARRAY_weights),
         .first_moments = array_at(plan, banks, ARRAY_first_moments),
@@ -65,6 +65,14 @@ void learner_begin(struct learner *learner, const struct plan_request *request, 
     random_seed(&learner->random, recipe->seed, recipe->seed_words);
     shuffle_documents(learner, array_at(&plan, banks, ARRAY_shuffle));
     draw_weights(learner);
+}
+
+void learner_generate(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                      const struct dataset *dataset, const float *weights, struct team *team) {
+    learner_place(learner, request, banks, dataset, team);
+    learner->parameters = (struct parameters){.values = (float *)(uintptr_t)weights}; // read, never written
+    learner->order_length = 0;
+    learner->step = learner->steps;
 }
 
 // Positions of a document: BOS and its characters, the last of which predicts the end, at most block_size.
@@ -203,26 +211,28 @@ static const float *predict(struct learner *learner, uint8_t token, uint32_t pos
     return probabilities;
 }
 
+bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uint32_t given, float temperature,
+                  struct xoshiro *aside) {
+    const struct model_shape *shape = &learner->model.shape;
+    const uint8_t bos = (uint8_t)BOS(shape);
+    if (length == shape->block_size) {
+        return false;
+    }
+    const float *probabilities = predict(learner, length > 0 ? tokens[length - 1] : bos, length, reciprocal32(temperature));
+    if (length < given) {
+        return true;
+    }
+    const uint32_t token = aside == NULL ? random_choice(&learner->random, probabilities, shape->vocab_size)
+                                         : choice_at(xoshiro_uniform(aside), probabilities, shape->vocab_size);
+    tokens[length] = (uint8_t)token;
+    return token != bos;
+}
+
 uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature,
                           struct xoshiro *aside) {
-    const struct model_shape *shape = &learner->model.shape;
-    const float scale = reciprocal32(temperature);
-    const uint8_t bos = (uint8_t)BOS(shape);
-    uint8_t token = bos;
     uint32_t length = 0;
-    while (length < shape->block_size) {
-        const float *probabilities = predict(learner, token, length, scale);
-        if (length < given) {
-            token = tokens[length];
-        } else if (aside == NULL) {
-            token = (uint8_t)random_choice(&learner->random, probabilities, shape->vocab_size);
-        } else {
-            token = (uint8_t)choice_at(xoshiro_uniform(aside), probabilities, shape->vocab_size);
-        }
-        if (token == bos) {
-            break;
-        }
-        tokens[length++] = token;
+    while (learner_draw(learner, tokens, length, given, temperature, aside)) {
+        ++length;
     }
     return length;
 }
@@ -242,10 +252,21 @@ uint32_t learner_read(struct learner *learner, const uint8_t *document, uint32_t
     struct task task = {
         .parameters = &learner->parameters, .count = enter_document(&learner->model, document, length)};
     learner->opening_scale = 0.0f;
-    team_post(learner->team, LEARNER_READ, &task);
-    read(learner, &task, &worker);
+    if (!learner->model.generates) {
+        team_post(learner->team, LEARNER_READ, &task);
+        read(learner, &task, &worker);
+    }
     return task.count;
 }
+
+void learner_read_position(struct learner *learner, uint32_t position) {
+    if (learner->model.generates) {
+        learner->opening_scale = 0.0f; // what position 0 holds may be of another temperature, and its attention another's
+        predict(learner, learner->model.tokens[position], position, 1.0f);
+    }
+}
+
+const float *learner_follows(const struct learner *learner, uint32_t position) { return row(learner->model.logits, position); }
 
 float learner_loss_at(const struct learner *learner, uint32_t position) {
     const struct model *model = &learner->model;
@@ -253,8 +274,8 @@ float learner_loss_at(const struct learner *learner, uint32_t position) {
 }
 
 const float *learner_attention(const struct learner *learner, uint32_t layer, uint32_t head, uint32_t position) {
-    const struct rows rows = layer_activations(&learner->model, layer).attention;
-    return row(rows, head * learner->model.shape.block_size + position);
+    const struct model *model = &learner->model;
+    return row(layer_activations(model, layer).attention, position) + head * head_floats(model);
 }
 
 uint32_t learner_checksum(const struct learner *learner) {

@@ -4,6 +4,7 @@
 #ifndef LEARNER_H
 #define LEARNER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/adam.h"
@@ -48,6 +49,13 @@ void learner_place(struct learner *learner, const struct plan_request *request, 
 void learner_begin(struct learner *learner, const struct plan_request *request, const struct banks *banks,
                    const struct dataset *dataset, const struct recipe *recipe, struct team *team);
 
+// Places the arrays for generation alone, from weights that are read where they lie, in the order of struct weights and aligned to
+// 4 bytes: as long as they stay there, everything below but training may be called, which counts as ended.
+// The caller seeds learner->random, and sets learning_rate, which a checkpoint names.
+// request: with generates; else as for learner_begin().
+void learner_generate(struct learner *learner, const struct plan_request *request, const struct banks *banks,
+                      const struct dataset *dataset, const float *weights, struct team *team);
+
 // What the learner has its team do.
 enum learner_job { LEARNER_PASS, LEARNER_READ, LEARNER_PREDICT, LEARNER_JOBS };
 
@@ -66,6 +74,10 @@ float learner_pass(struct learner *learner, const uint8_t *document, uint32_t le
 // aside: generator to draw from, so that the run's own samples stay what they are; NULL: the run's.
 uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature, struct xoshiro *aside);
 
+// The same a token at a time: returns whether there is one behind the `length` that there are, and puts it there.
+bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uint32_t given, float temperature,
+                  struct xoshiro *aside);
+
 // Probabilities of what follows a document that begins with these tokens: vocab_size numbers, valid until the next call.
 // given: less than block_size.
 const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32_t given, float temperature);
@@ -74,11 +86,18 @@ const float *learner_next(struct learner *learner, const uint8_t *tokens, uint32
 // documents moves. Returns the loss before it, in nats. length: in tokens.
 float learner_teach(struct learner *learner, const uint8_t *document, uint32_t length);
 
-// Reads a document, for the two functions below: one pass over its positions, those of BOS and of each character, the last of
+// Reads a document, for the functions below: one pass over its positions, those of BOS and of each character, the last of
 // which predicts the end; at most block_size. Returns how many. Trains nothing. document: not the learner's own tokens.
 uint32_t learner_read(struct learner *learner, const uint8_t *document, uint32_t length);
 
-// Loss at a position of what learner_read() read last, in nats.
+// To be called before a position is asked for, and for the first time in ascending order: a model that generates alone reads here,
+// and knows the attention of no other position behind it.
+void learner_read_position(struct learner *learner, uint32_t position);
+
+// Probabilities of what follows a position of what was read last: vocab_size numbers.
+const float *learner_follows(const struct learner *learner, uint32_t position);
+
+// Loss there, in nats.
 float learner_loss_at(const struct learner *learner, uint32_t position);
 
 // What a head attended to at a position of what learner_read() read last: position + 1 weights, whose sum is 1.

@@ -23,14 +23,17 @@ static struct matmul_sizes backward_product(uint32_t in, uint32_t out) {
     return (struct matmul_sizes){.columns = in, .depth = out, .y_stride = in, .x_stride = out, .w_stride = in};
 }
 
-static void measure_products(struct products *products, const struct model_shape *shape) {
+static void measure_products(struct products *products, const struct model_shape *shape, bool generates) {
     const uint32_t width = shape->n_embd;
     const uint32_t hidden = N_HIDDEN(shape);
     const uint32_t qkv = N_QKV(shape);
     const uint32_t head = HEAD_SIZE(shape);
     const uint32_t block = shape->block_size;
     products->norm = (struct rmsnorm_sizes){.width = width, .mean = reciprocal32((float)width)};
-    products->attention = (struct softmax_sizes){.stride = block, .growth = 1};
+    const uint32_t attention = generates ? 0 : block; // from one position to the next
+    const uint32_t queries = generates ? 0 : qkv;
+    const uint32_t kept = generates ? width : qkv;
+    products->attention = (struct softmax_sizes){.stride = attention, .growth = 1};
     products->logits = (struct softmax_sizes){.stride = shape->vocab_size};
 
     products->forward.qkv = forward_product(width, qkv);
@@ -38,8 +41,10 @@ static void measure_products(struct products *products, const struct model_shape
     products->forward.fc1 = forward_product(width, hidden);
     products->forward.fc2 = forward_product(hidden, width);
     products->forward.lm_head = forward_product(width, shape->vocab_size);
-    products->forward.scores = (struct matmul_sizes){.depth = head, .y_stride = block, .x_stride = qkv, .w_stride = qkv};
-    products->forward.mix = (struct matmul_sizes){.columns = head, .y_stride = width, .x_stride = block, .w_stride = qkv};
+    products->forward.scores =
+        (struct matmul_sizes){.depth = head, .y_stride = attention, .x_stride = queries, .w_stride = kept};
+    products->forward.mix =
+        (struct matmul_sizes){.columns = head, .y_stride = generates ? 0 : width, .x_stride = attention, .w_stride = kept};
 
     products->backward.qkv = backward_product(width, qkv);
     products->backward.output = backward_product(width, width);
@@ -56,29 +61,40 @@ void *array_at(const struct plan *plan, const struct banks *banks, enum array_id
     return (uint8_t *)banks->bank[place->bank].start + place->offset;
 }
 
-void model_place(struct model *model, const struct model_shape *shape, const struct plan *plan, const struct banks *banks) {
+void model_place(struct model *model, const struct plan_request *request, const struct plan *plan, const struct banks *banks) {
+    const struct model_shape *shape = &request->shape;
+    const bool generates = request->generates != 0;
     const uint32_t width = shape->n_embd;
     const uint32_t hidden = N_HIDDEN(shape);
     const uint32_t qkv = N_QKV(shape);
     const uint32_t block = shape->block_size;
     model->shape = *shape;
+    model->generates = generates;
     model->parameters = shape_parameters(shape);
     model->score_scale = rsqrt32((float)HEAD_SIZE(shape)); // correctly rounded for all sizes of heads
-    measure_products(&model->products, shape);
+    measure_products(&model->products, shape, generates);
 
 #define ROWS(name, columns) (struct rows){array_at(plan, banks, ARRAY_##name), (columns)}
+#define TRAINED_ROWS(name, columns) ROWS(name, generates ? 0 : (columns))
     model->first_layer = (struct layer_activations){
-        .attention_input = ROWS(attention_input, width),
+        .attention_input = TRAINED_ROWS(attention_input, width),
         .attention_scale = array_at(plan, banks, ARRAY_attention_scale),
-        .qkv = ROWS(qkv, qkv),
-        .attention = ROWS(attention, block),
-        .mixed = ROWS(mixed, width),
-        .mlp_input = ROWS(mlp_input, width),
+        .qkv = TRAINED_ROWS(qkv, qkv),
+        .keys = ROWS(keys, width),
+        .values = ROWS(values, width),
+        .attention = TRAINED_ROWS(attention, block),
+        .mixed = TRAINED_ROWS(mixed, width),
+        .mlp_input = TRAINED_ROWS(mlp_input, width),
         .mlp_scale = array_at(plan, banks, ARRAY_mlp_scale),
-        .hidden = ROWS(hidden, hidden),
+        .hidden = TRAINED_ROWS(hidden, hidden),
         .active = array_at(plan, banks, ARRAY_active),
     };
-    model->residual = ROWS(residual, width);
+    if (!generates) {
+        const struct rows beside = model->first_layer.qkv;
+        model->first_layer.keys = (struct rows){beside.first + width, beside.width};
+        model->first_layer.values = (struct rows){beside.first + 2 * width, beside.width};
+    }
+    model->residual = TRAINED_ROWS(residual, width);
     model->embedding_scale = array_at(plan, banks, ARRAY_embedding_scale);
     model->logits = ROWS(logits, shape->vocab_size);
     model->log_probabilities = array_at(plan, banks, ARRAY_log_probabilities);
@@ -93,5 +109,6 @@ void model_place(struct model *model, const struct model_shape *shape, const str
     model->fc1_rows = array_at(plan, banks, ARRAY_fc1_rows);
     model->fc2_rows = array_at(plan, banks, ARRAY_fc2_rows);
     model->lm_head_rows = array_at(plan, banks, ARRAY_lm_head_rows);
+#undef TRAINED_ROWS
 #undef ROWS
 }

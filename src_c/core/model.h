@@ -14,7 +14,7 @@
 // Kept out of its caller's stack frame, which would be as large as all that is inlined together.
 #define OWN_FRAME __attribute__((noinline))
 
-// A matrix with a row for each position.
+// A matrix with a row for each position; of width 0, one row for whichever position is in hand.
 struct rows {
     float *first;
     uint32_t width;
@@ -37,12 +37,14 @@ struct layer_weights {
     const float *fc2;      // mlp_fc2                   [n_embd][4 n_embd]
 };
 
-// What the backward pass needs of one layer.
+// Activations of one layer: what the backward pass needs, or what generation does.
 struct layer_activations {
     struct rows attention_input; // n_embd wide
     float *attention_scale;
-    struct rows qkv;       // queries, keys and values, n_embd each; those of earlier positions stay while a name is generated
-    struct rows attention; // block_size wide: a triangle for each head, block_size rows further each
+    struct rows qkv;       // queries, n_embd; unless for generation alone, keys and values stand beside them
+    struct rows keys;      // n_embd; those of earlier positions stay while a name is generated
+    struct rows values;    // as keys
+    struct rows attention; // block_size wide: a triangle for each head
     struct rows mixed;     // n_embd wide
     struct rows mlp_input; // n_embd wide
     float *mlp_scale;
@@ -67,6 +69,7 @@ struct products {
 
 struct model {
     struct model_shape shape;
+    bool generates; // alone: no backward pass, and positions come one by one
     uint32_t parameters;
     float score_scale; // 1 / sqrt(head size)
     struct products products;
@@ -101,6 +104,11 @@ static inline struct layer_weights layer_weights(const struct model_shape *shape
     return w;
 }
 
+// Length of one head's attention in one layer.
+static inline uint32_t head_floats(const struct model *model) {
+    return (model->generates ? 1 : model->shape.block_size) * model->shape.block_size;
+}
+
 static inline struct rows rows_of_layer(struct rows first, uint32_t layer, uint32_t rows) {
     return (struct rows){row(first, layer * rows), first.width};
 }
@@ -108,22 +116,26 @@ static inline struct rows rows_of_layer(struct rows first, uint32_t layer, uint3
 static inline struct layer_activations layer_activations(const struct model *model, uint32_t layer) {
     const struct layer_activations *first = &model->first_layer;
     const uint32_t positions = model->shape.block_size;
+    const uint32_t active_words = MOST_MEMBERS * ACTIVE_WORDS(positions) * N_HIDDEN(&model->shape);
     return (struct layer_activations){
         .attention_input = rows_of_layer(first->attention_input, layer, positions),
         .attention_scale = first->attention_scale + layer * positions,
         .qkv = rows_of_layer(first->qkv, layer, positions),
-        .attention = rows_of_layer(first->attention, layer, model->shape.n_head * positions),
+        .keys = rows_of_layer(first->keys, layer, positions),
+        .values = rows_of_layer(first->values, layer, positions),
+        .attention = {first->attention.first + layer * model->shape.n_head * head_floats(model), first->attention.width},
         .mixed = rows_of_layer(first->mixed, layer, positions),
         .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
         .mlp_scale = first->mlp_scale + layer * positions,
         .hidden = rows_of_layer(first->hidden, layer, positions),
-        .active = first->active + layer * MOST_MEMBERS * ACTIVE_WORDS(positions) * first->hidden.width,
+        .active = model->generates ? first->active : first->active + layer * active_words,
     };
 }
 
 // What relu() has noted of the positions of a part; the array of part 0 holds those of all once a pass has gone back to it.
 static inline uint32_t *active_of(const struct model *model, const struct layer_activations *layer, uint32_t part) {
-    return layer->active + part * ACTIVE_WORDS(model->shape.block_size) * layer->hidden.width;
+    const uint32_t words = model->generates ? 1 : ACTIVE_WORDS(model->shape.block_size);
+    return layer->active + part * words * N_HIDDEN(&model->shape);
 }
 
 // Weights of this shape that lie from `first` on.
@@ -132,8 +144,8 @@ struct weights weights_at(const struct model_shape *shape, const float *first);
 // Where array `id` lies.
 void *array_at(const struct plan *plan, const struct banks *banks, enum array_id id);
 
-// A model of this shape on arrays that have their places.
-void model_place(struct model *model, const struct model_shape *shape, const struct plan *plan, const struct banks *banks);
+// A model as requested on arrays that have their places.
+void model_place(struct model *model, const struct plan_request *request, const struct plan *plan, const struct banks *banks);
 
 // What one member of a team computes of a forward pass.
 struct part {

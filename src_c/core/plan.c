@@ -30,13 +30,25 @@ static void measure(struct plan *plan, const struct plan_request *request) {
     const uint32_t H = request->shape.n_head;
     const uint32_t V = request->shape.vocab_size;
     const uint32_t P = shape_parameters(&request->shape);
-    const uint32_t active_words = MOST_MEMBERS * ACTIVE_WORDS(B);
+    // For generation alone: of most activations one row, that of the position and the layer in hand, and of attention that of each
+    // head; of all positions only what later ones need. Keys and values are apart then, so that each may have a bank.
+    const bool generates = request->generates != 0;
+    const uint32_t layers = generates ? 1 : L;
+    const uint32_t rows = generates ? 1 : B;
+    const uint32_t qkv_bytes = generates ? floats(E, 1, 1, 1) : floats(L, B, E, 3);
+    const uint32_t kept_bytes = generates ? floats(L, B, E, 1) : 0;
+    const uint32_t active_words = MOST_MEMBERS * ACTIVE_WORDS(rows);
     const uint32_t token_bytes = whole_words(B + 1);
     const uint32_t order_bytes = whole_words(2 * plan_order_length(request));
     const uint32_t shuffle_bytes = whole_words(2 * request->documents);
 #define PLAN_BYTES(name, purpose, size, life) plan->place[ARRAY_##name].bytes = (size);
     ARRAYS(PLAN_BYTES)
 #undef PLAN_BYTES
+    for (uint32_t i = 0; generates && i < ARRAY_COUNT; ++i) {
+        if (plan_purpose((enum array_id)i) != PURPOSE_ACTIVATIONS) {
+            plan->place[i].bytes = 0;
+        }
+    }
 }
 
 #define PLAN_LIFE(name, purpose, size, life) (life),

@@ -38,6 +38,7 @@ struct plan_request {
     struct model_shape shape; // as shape_check() accepts it
     uint32_t documents;       // of the text: 1 to DATASET_MOST_DOCUMENTS
     uint32_t steps;           // of training: 1 to MOST_STEPS
+    uint32_t generates;       // 1: nothing is trained, and the weights lie elsewhere: activations alone, of what forward() needs
 };
 
 struct place {

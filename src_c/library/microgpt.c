@@ -168,7 +168,6 @@ struct microgpt *microgpt_new(const void *image, uint32_t image_bytes, const str
 static bool resume(struct microgpt *microgpt, uint32_t image_bytes, struct checkpoint *checkpoint, const uint8_t *bytes) {
     const struct checkpoint_header *header = &checkpoint->header;
     const uint32_t body_bytes = header->bytes - CHECKPOINT_HEADER_BYTES;
-    const struct banks endless = {.count = 1, .bank = {{.bytes = UINT32_MAX}}};
     struct plan_request request = {.steps = header->steps};
     struct banks banks;
     struct dataset dataset;
@@ -177,9 +176,9 @@ static bool resume(struct microgpt *microgpt, uint32_t image_bytes, struct check
     }
     const bool is_whole = crc32(bytes + CHECKPOINT_HEADER_BYTES, body_bytes) == header->body_crc32;
     const enum checkpoint_error error =
-        is_whole ? checkpoint_check_place(header, &dataset, &endless, microgpt->seed_words, &request) : CHECKPOINT_DAMAGED;
+        is_whole ? checkpoint_check_place(header, &dataset, microgpt->seed_words, &request) : CHECKPOINT_DAMAGED;
     if (error != CHECKPOINT_OK) {
-        print_checkpoint_error(error, &request, &endless);
+        print_checkpoint_error(error, NULL, NULL);
         return false;
     }
     if (!find_memory(microgpt, &request, &banks)) {

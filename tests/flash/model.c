@@ -181,6 +181,13 @@ bool board_file_write(uint32_t offset, const void *from, uint32_t bytes) {
     return (void)offset, (void)from, (void)bytes, false;
 }
 bool board_file_keep(void) { return false; }
+const void *board_file_in_place(uint32_t bytes) { return (void)bytes, NULL; }
+const void *board_flash_in_place(uint32_t offset) { return (void)offset, NULL; }
+const void *board_dataset(uint32_t *capacity) {
+    static const struct dataset_header none;
+    *capacity = 0;
+    return &none;
+}
 
 // ---- A learner, whose every number follows from the step that it is said to have taken.
 

@@ -109,6 +109,19 @@ def installed(image: bytes) -> Installed | None:
     return Installed(offset, flash_bytes, tuple(banks), kept, options)
 
 
+def read_mode(image: bytes) -> dict[str, str]:
+    """How the ROM is told to read flash by an image's header: mode and frequency, as the options name them.
+
+    Raises UserError for an image that names others than the build does.
+    """
+    modes = {0: "qio", 1: "qout", 2: "dio", 3: "dout"}
+    frequencies = {0: "40m", 1: "26m", 2: "20m", 15: "80m"}
+    try:
+        return {"mode": modes[image[2]], "frequency": frequencies[image[3] & 15]}
+    except KeyError:
+        raise UserError("the firmware's image has a flash mode that this build does not know: scons flash") from None
+
+
 def check_fit(firmware: Installed, header: dataset.Header, library: Path) -> None:
     """Raise UserError, with what would fit, unless a firmware has room for its model on this text."""
     from microgpt import plan  # here, so that what needs no plan needs no library

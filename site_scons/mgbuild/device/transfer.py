@@ -12,7 +12,7 @@ from microgpt.checkpoint import HEADER, Checkpoint, CheckpointError
 from mgbuild.device import board as console
 from mgbuild.device import flash, ports
 from mgbuild.errors import UserError
-from mgbuild.plan import dataset, settings_table
+from mgbuild.plan import dataset, flash_speed, settings_table
 
 ASK = b"\x10"  # Ctrl-P: src_c/app/console.c
 BEGINS, LINE, ENDS = "# state ", "#=", "# state ends"
@@ -67,6 +67,7 @@ def _received(board: console.Board, port: str) -> bytes:
 def push(path: Path, port: str, baud: int, library: Path) -> None:
     """Write a checkpoint into the older slot of a board's flash, and start the program, which goes on from it.
 
+    Weights that no slot has room for go behind the data set (BEHIND_TEXT of src_c/app/store.h), and the slots stay.
     Raises UserError when the board's firmware cannot go on from it, and as flash.write does.
     """
     try:
@@ -80,32 +81,48 @@ def push(path: Path, port: str, baud: int, library: Path) -> None:
         firmware = flash.installed(image)
         if firmware is None:
             raise UserError(f"there is no firmware of this project on the board at {port}: scons flash")
-        _check(kept, firmware, board.read(firmware.offset, 32), library)
+        end_of_text = _check(kept, firmware, board, library)
         slot_bytes = (min(firmware.flash_bytes, WINDOW_BYTES) - firmware.checkpoints) // 2
         starts = [firmware.checkpoints + number * slot_bytes for number in range(2)]
-        if len(kept.data) > slot_bytes - SECTOR:
+        fits_a_slot = len(kept.data) <= slot_bytes - SECTOR
+        if not fits_a_slot and kept.has_state:
             raise UserError(f"{path} has {len(kept.data):,} bytes, and a slot of this board {slot_bytes - SECTOR:,}")
+        if not fits_a_slot and len(kept.data) > firmware.checkpoints - end_of_text:
+            room = firmware.checkpoints - end_of_text
+            raise UserError(f"{path} has {len(kept.data):,} bytes, and between text and slots this board has {room:,}")
         ages = [_age(board, start, slot_bytes) for start in starts]
-        target = 0 if ages[0] <= ages[1] else 1
         data = numbered(kept, max(ages) + 1, settings_table.identity(image))
-        claims = (starts[target] + slot_bytes - SECTOR, b"\xff" * SECTOR)
-        print(f"checkpoint: writing {len(data):,} bytes at {starts[target]:#x}", flush=True)
-        board.write_raw([claims, (starts[target], data)])
+        if fits_a_slot:
+            start = starts[0 if ages[0] <= ages[1] else 1]
+            parts = [(start + slot_bytes - SECTOR, b"\xff" * SECTOR), (start, data)]  # first its claims
+        else:
+            start = end_of_text
+            parts = [(start, data)]
+        print(f"checkpoint: writing {len(data):,} bytes at {start:#x}", flush=True)
+        board.write_raw(parts)
+        if not kept.has_state:
+            sizes = {name: kept[name] for name in ("n_embd", "n_layer", "vocab_size")}
+            print(f"about {flash_speed.estimate(**sizes, **flash.read_mode(image))}, not measured", flush=True)
         flash.start(board)
 
 
-def _check(kept: Checkpoint, firmware: flash.Installed, header: bytes, library: Path) -> None:
+def _check(kept: Checkpoint, firmware: flash.Installed, board: flash.Board, library: Path) -> int:
+    """The offset of the first sector behind the board's data set."""
     from microgpt import plan  # here, so that what needs no plan needs no library
 
-    magic, version, _, documents, characters, _, crc32, _ = struct.unpack("<8I", header)
+    header = board.read(firmware.offset, 32)
+    magic, version, size, documents, characters, _, crc32, _ = struct.unpack("<8I", header)
     if (magic, version) != (dataset.MAGIC, dataset.VERSION):
         raise UserError("there is no data set on the board: scons flash")
-    if kept["vocab_size"] != characters + 1 or (kept.has_state and kept["text_crc32"] != crc32):
+    if kept.has_state and kept["text_crc32"] != crc32:
         raise UserError("the checkpoint is of another text than the board's: scons flash-dataset writes that")
+    if board.read(firmware.offset + len(header), 4 * characters) != kept.alphabet.encode("utf-32-le"):
+        raise UserError("the checkpoint is of a text with other characters than the board's: scons flash-dataset")
     sizes = {name: kept[name] for name in ("n_embd", "n_head", "n_layer", "block_size", "steps", "vocab_size")}
-    found = plan(firmware.banks, path=library, documents=documents, **sizes)
+    found = plan(firmware.banks, path=library, documents=documents, generates=not kept.has_state, **sizes)
     if not found.fits:
         raise UserError(f"the checkpoint's model does not fit: {found.sentence}")
+    return firmware.offset + -(-size // SECTOR) * SECTOR
 
 
 def _age(board: flash.Board, start: int, slot_bytes: int) -> int:

@@ -16,7 +16,8 @@ PROGRAM = "qemu-system-xtensa"
 NOT_EMULATED = ("muluh", "mulsh")  # instructions that the chip has and the core de233_fpu has not
 CORES_SYMBOL = "emulated_cores"  # linker/sim.ld: a word for the number of cores
 SECOND_ENTRY = "start_second"  # src_c/board/xtensa/start.S
-DATASET_SYMBOLS = ("dataset_start", "dataset_end")  # linker/sim.ld: where the data set is, up to the end of memory
+DATASET_SYMBOLS = ("dataset_start", "dataset_end")  # linker/sim.ld: where the data set is
+MEMORY_END = "file_end"  # linker/sim.ld
 
 
 def find() -> str:
@@ -75,12 +76,12 @@ def command(program: str, firmware: Path, dataset: Path | None = None, cores: in
     from mgbuild.firmware.elf import addresses  # here, so that building for the host takes no package but SCons
 
     symbols = addresses(firmware)
-    if not symbols.keys() >= {*DATASET_SYMBOLS, CORES_SYMBOL}:
+    if not symbols.keys() >= {*DATASET_SYMBOLS, MEMORY_END, CORES_SYMBOL}:
         raise UserError(f"{firmware} has no symbol {DATASET_SYMBOLS[0]}: link it with linker/sim.ld")
     begin, end = (symbols[name] for name in DATASET_SYMBOLS)
     words = [
         program,
-        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{end >> 20}"),
+        *("-M", "sim", "-cpu", "de233_fpu", "-m", f"{symbols[MEMORY_END] >> 20}"),
         *("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting"),
         *("-device", f"loader,file={_quoted(firmware)},cpu-num=0"),
     ]

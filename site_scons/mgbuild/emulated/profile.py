@@ -1,6 +1,7 @@
 """What the emulated core executes: instructions and modelled cycles, by phase of a training step and by function.
 
-As a program: python -m mgbuild.emulated.profile PLUGIN FIRMWARE DATASET prints them for any ELF for the sim board.
+As a program: python -m mgbuild.emulated.profile PLUGIN FIRMWARE DATASET [CHECKPOINT] prints them for any ELF for the
+sim board; for tokens instead of steps where it goes on from a checkpoint that is trained, or has weights alone.
 """
 
 import subprocess
@@ -33,12 +34,13 @@ PHASES = {
     "learner_help": "rest",
     "team_post": "rest",
     "team_wait": "waiting",
-    "learner_complete": "generation",
+    "learner_draw": "generation",
     "predict_logits": "generation",
 }
-WITH_ALL_THEY_CALL = ("learner_complete", "predict_logits")
+WITH_ALL_THEY_CALL = ("learner_draw", "predict_logits")
 MARKS = ("team_post", "team_wait")  # on each core as many: where it gives out or takes a job, and at each barrier
 TRAINING = ("forward", "backward", "Adam", "rest")
+GENERATION = ("generation",)
 TIMEOUT = 1800  # seconds; the plain kernels take some minutes on a busy machine
 WINDOW_VECTORS = "window_"  # names of the handlers begin so
 
@@ -90,16 +92,24 @@ def total(counts: Counter[Owner], phases: Collection[str], key: Callable[[Owner]
     return sums
 
 
-def run(plugin: Path, firmware: Path, dataset: Path, kernels: Iterable[str] = (), cores: int = 1) -> Profile:
+def run(
+    plugin: Path,
+    firmware: Path,
+    dataset: Path,
+    kernels: Iterable[str] = (),
+    cores: int = 1,
+    resume: Path | None = None,
+) -> Profile:
     """Profile a run of the program on the emulated core; `kernels` are functions with what they call.
 
+    resume: a checkpoint that the program goes on from.
     The counts are exact and the same in every run, those of waiting aside. Raises UserError when the emulator takes no
     plugin, the program fails, or the firmware lacks a function of PHASES.
     """
     functions = _functions(firmware)
     starts = {name: start for start, _, name in functions}
     present = [name for name in kernels if name in starts]
-    lines, console = _traced(plugin, firmware, dataset, [f"kernel={starts[name]:x}" for name in present], cores)
+    lines, console = _traced(plugin, firmware, dataset, [f"kernel={starts[name]:x}" for name in present], cores, resume)
     profile = Profile(console=console)
     _attribute(profile, lines, present, functions, lx6.Code(firmware))
     return profile
@@ -123,7 +133,7 @@ def stretches(plugin: Path, firmware: Path, dataset: Path, profile: Profile) -> 
 
 
 def _traced(
-    plugin: Path, firmware: Path, dataset: Path, arguments: Iterable[str], cores: int
+    plugin: Path, firmware: Path, dataset: Path, arguments: Iterable[str], cores: int, resume: Path | None = None
 ) -> tuple[list[list[str]], str]:
     """What the plugin writes with these arguments, line by line in words, and what the program prints."""
     starts = {name: start for start, _, name in _functions(firmware)}
@@ -131,15 +141,16 @@ def _traced(
     if missing:
         raise UserError(f"{firmware} cannot be profiled, it has no function {', '.join(missing)}")
     phases = list(PHASES)
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "pairs")
+    with emulator.folder(resume, None) as folder:
+        output = folder / "pairs"
         words = [f"out={output}", *(f"phase={starts[name]:x}" for name in phases), *arguments]
         words += [f"keep={phases.index(name)}" for name in WITH_ALL_THEY_CALL]
         words += [f"mark={phases.index(name)}" for name in MARKS]
         words += [f"alone={phases.index('team_wait')}"]
         flags = ["-plugin", ",".join([str(plugin.resolve()), *words])]
         try:
-            result = emulator.capture(firmware, dataset, TIMEOUT, *flags, cores=cores)
+            paths = firmware.absolute(), dataset.absolute()
+            result = emulator.capture(*paths, TIMEOUT, *flags, cores=cores, cwd=folder)
         except subprocess.TimeoutExpired:
             raise UserError(f"profiling {firmware} takes more than {TIMEOUT} seconds; use fewer steps") from None
         if result.returncode != 0 or not output.exists():
@@ -197,26 +208,25 @@ def _attribute(
 
 
 def main(arguments: list[str]) -> str:
-    """The program: counts for each training step, by phase and function, as text."""
-    if len(arguments) != 3:
-        raise UserError("usage: python -m mgbuild.emulated.profile PLUGIN FIRMWARE DATASET")
+    """The program: counts for each training step, or else each token, by phase and function, as text."""
+    if len(arguments) not in (3, 4):
+        raise UserError("usage: python -m mgbuild.emulated.profile PLUGIN FIRMWARE DATASET [CHECKPOINT]")
     paths = [Path(argument) for argument in arguments]
     absent = [str(path) for path in paths if not path.is_file()]
     if absent:
         raise UserError(f"no such file: {', '.join(absent)}")
-    plugin, firmware, dataset = paths
-    profile = run(plugin, firmware, dataset)
-    lines = [f"{profile.steps} steps, {profile.tokens} tokens; instructions and modelled cycles for each step"]
-    for title, phases, key in (
-        ("by phase", TRAINING, lambda owner: owner.phase),
-        ("by function", TRAINING, lambda owner: owner.function),
-    ):
+    plugin, firmware, dataset, *resume = paths
+    profile = run(plugin, firmware, dataset, resume=resume[0] if resume else None)
+    trains = profile.steps > 0
+    what, count_of, phases = ("step", profile.steps, TRAINING) if trains else ("token", profile.tokens, GENERATION)
+    lines = [f"{profile.steps} steps, {profile.tokens} tokens; instructions and modelled cycles for each {what}"]
+    for title, key in (("by phase", lambda owner: owner.phase), ("by function", lambda owner: owner.function)):
         instructions = total(profile.instructions, phases, key)
         cycles = total(profile.cycles, phases, key)
         lines.append(f"\n{title:<24}{'instructions':>14}{'cycles':>14}")
         for name, count in [*instructions.most_common(), ("all", instructions.total())]:
             modelled = cycles.total() if name == "all" else cycles[name]
-            lines.append(f"{name:<24}{count / profile.steps:>14,.0f}{modelled / profile.steps:>14,.0f}")
+            lines.append(f"{name:<24}{count / count_of:>14,.0f}{modelled / count_of:>14,.0f}")
     return "\n".join(lines)
 
 

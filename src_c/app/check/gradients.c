@@ -162,7 +162,7 @@ static bool is_slope(float *weight, float gradient, float noise, bool show, cons
 
 enum verdict check_gradient(uint32_t tensor) {
     const struct bank memory = scratch_memory();
-    if (memory.bytes / 8 < learner->model.parameters) {
+    if (learner->model.generates || memory.bytes / 8 < learner->model.parameters) {
         return VERDICT_SKIPPED;
     }
     float *gradient = memory.start;

@@ -82,6 +82,17 @@ bool board_file_read(uint32_t offset, void *to, uint32_t bytes) {
     return file != NULL && fseek(file, (long)offset, SEEK_SET) == 0 && fread(to, 1, bytes, file) == bytes;
 }
 
+const void *board_file_in_place(uint32_t bytes) {
+    FILE *file = given != NULL ? fopen(given, "rb") : NULL;
+    if (file == NULL) {
+        return NULL;
+    }
+    const bool is_long_enough = fseek(file, 0, SEEK_END) == 0 && ftell(file) >= (long)bytes;
+    const void *start = is_long_enough ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fileno(file), 0) : MAP_FAILED;
+    fclose(file);
+    return start == MAP_FAILED ? NULL : start;
+}
+
 bool board_file_is_kept(void) { return kept != NULL; }
 
 static const char *unfinished(void) {
@@ -105,6 +116,11 @@ bool board_file_keep(void) {
     const bool closed = fclose(writing) == 0;
     writing = NULL;
     return whole && closed && rename(unfinished(), kept) == 0;
+}
+
+const void *board_flash_in_place(uint32_t offset) {
+    (void)offset;
+    return NULL;
 }
 
 // As much address space as any model may take; pages come as they are used.
