@@ -215,7 +215,7 @@ enum command_state names_turn(void) {
     if (work.count < work.length) {
         tokens[work.count] = work.tokens[work.count];
     }
-    if (learner_draw(learner, tokens, work.count, work.length, settings.temperature, &program.aside)) {
+    if (learner_draw(learner, tokens, work.count, work.length, reciprocal32(settings.temperature), &program.aside)) {
         ++work.count;
         return COMMAND_GOES_ON;
     }

@@ -225,7 +225,7 @@ static bool draw(void) {
     bool goes_on;
     do {
         const uint32_t begin = board_cycles();
-        goes_on = learner_draw(learner, learner->model.tokens, run.length, 0, settings.temperature, NULL);
+        goes_on = learner_draw(learner, learner->model.tokens, run.length, 0, reciprocal32(settings.temperature), NULL);
         run.cycles += board_cycles() - begin;
         run.tokens_drawn += run.length < block_size;
         run.length += goes_on;

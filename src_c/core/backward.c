@@ -72,6 +72,12 @@ static void update_rows(const struct pass *pass, const struct gradient *gradient
     }
 }
 
+// The same for a matrix of attention.
+OWN_FRAME static void update_dense(const struct pass *pass, const float *w, const struct rows *dy, const struct rows *x) {
+    const struct gradient gradient = {w, dy, x, NULL, pass->model->gradient_rows, GRADIENT_ROWS};
+    update_rows(pass, &gradient);
+}
+
 // The same for the columns `inputs` of w, that ReLU stands before: active says what is not zero of x.
 static void update_columns(const struct pass *pass, const struct share *inputs, const uint32_t *active, const float *w,
                            const struct rows *dy, const struct rows *x) {
@@ -199,14 +205,12 @@ OWN_FRAME static void layer_backward(const struct pass *pass, uint32_t l) {
     team_barrier(worker); // SCORES
     attend_backward(pass, &layer);
     team_barrier(worker); // OUTPUT
-    const struct gradient output = {w.output, residual, &layer.mixed, NULL, model->gradient_rows, GRADIENT_ROWS};
-    update_rows(pass, &output);
+    update_dense(pass, w.output, residual, &layer.mixed);
     if (has_rows) {
         matmul_nn(row(*branch, first), row(*qkv, first), w.qkv, count, &products->backward.qkv);
     }
     team_barrier(worker); // QKV
-    const struct gradient projections = {w.qkv, qkv, &layer.attention_input, NULL, model->gradient_rows, GRADIENT_ROWS};
-    update_rows(pass, &projections);
+    update_dense(pass, w.qkv, qkv, &layer.attention_input);
     if (has_rows) {
         rmsnorm_backward(row(*residual, first), row(*branch, first), row(layer.attention_input, first),
                          layer.attention_scale + first, count, &products->norm);

@@ -211,14 +211,14 @@ static const float *predict(struct learner *learner, uint8_t token, uint32_t pos
     return probabilities;
 }
 
-bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uint32_t given, float temperature,
+bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uint32_t given, float scale,
                   struct xoshiro *aside) {
     const struct model_shape *shape = &learner->model.shape;
     const uint8_t bos = (uint8_t)BOS(shape);
     if (length == shape->block_size) {
         return false;
     }
-    const float *probabilities = predict(learner, length > 0 ? tokens[length - 1] : bos, length, reciprocal32(temperature));
+    const float *probabilities = predict(learner, length > 0 ? tokens[length - 1] : bos, length, scale);
     if (length < given) {
         return true;
     }
@@ -230,8 +230,9 @@ bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uin
 
 uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature,
                           struct xoshiro *aside) {
+    const float scale = reciprocal32(temperature);
     uint32_t length = 0;
-    while (learner_draw(learner, tokens, length, given, temperature, aside)) {
+    while (learner_draw(learner, tokens, length, given, scale, aside)) {
         ++length;
     }
     return length;

@@ -75,7 +75,8 @@ float learner_pass(struct learner *learner, const uint8_t *document, uint32_t le
 uint32_t learner_complete(struct learner *learner, uint8_t *tokens, uint32_t given, float temperature, struct xoshiro *aside);
 
 // The same a token at a time: returns whether there is one behind the `length` that there are, and puts it there.
-bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uint32_t given, float temperature,
+// scale: 1 / temperature.
+bool learner_draw(struct learner *learner, uint8_t *tokens, uint32_t length, uint32_t given, float scale,
                   struct xoshiro *aside);
 
 // Probabilities of what follows a document that begins with these tokens: vocab_size numbers, valid until the next call.
