@@ -261,14 +261,50 @@ def test_what_the_board_cannot_go_on_from_is_not_pushed(
     contents.write_bytes(before)
     other = Learner(Text.of(["abba", "baab"]), path=programs.library(), steps=3)
     large = Learner(Text.open("data/names.txt"), path=programs.library(), n_embd=64, n_layer=2, steps=3)
-    for learner, sentence in ((other, "of another text than the board's"), (large, "model does not fit: memory lacks")):
-        learner.checkpoint().write(tmp_path / "run.ckpt")
+    huge = Learner(Text.open("data/names.txt"), path=programs.library(), n_embd=120, n_head=4, n_layer=6, steps=3)
+    for learner, alone, sentence in (
+        (other, False, "of another text than the board's"),
+        (other, True, "of a text with other characters than the board's"),
+        (large, False, "model does not fit: memory lacks"),
+        (huge, True, "bytes, and between text and slots this board has"),
+    ):
+        learner.checkpoint(weights_alone=alone).write(tmp_path / "run.ckpt")
         with loader(contents) as port, pytest.raises(UserError, match=sentence):
             transfer.push(tmp_path / "run.ckpt", port, 460800, programs.library())
     (tmp_path / "run.ckpt").write_bytes(b"MGCP" + bytes(300))
     with pytest.raises(UserError, match="header is damaged"):
         transfer.push(tmp_path / "run.ckpt", "socket://nowhere:1", 460800, programs.library())
     assert contents.read_bytes() == before
+
+
+def test_weights_too_large_for_a_slot_go_behind_the_text_and_the_slots_stay(
+    loader: Machine,
+    machine: Machine,
+    contents: Path,
+    programs: Programs,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen, words = {**SHORT, "cores": 1}, tmp_path / "big.ckpt"
+    folder = programs.esp32(**chosen)
+    contents.write_bytes((folder / "factory.bin").read_bytes())
+    names = Text.open("data/names.txt")
+    model = Learner(names, path=programs.library(), n_embd=64, n_layer=4, steps=3)
+    Checkpoint.of_weights(model.weights, names.characters, 4).write(words)
+    before = contents.read_bytes()
+    with loader(contents) as port:
+        transfer.push(words, port, 460800, programs.library())
+    assert "tokens a second, 99% of the time for reading flash, not measured" in capsys.readouterr().out
+    layout, after = image.flash_layout(folder / "firmware.elf"), contents.read_bytes()
+    start = -(-(layout.dataset + len(names.image)) // 4096) * 4096
+    assert after[start + 256 : start + words.stat().st_size] == words.read_bytes()[256:]
+    assert (after[:start], after[layout.dataset_end :]) == (before[:start], before[layout.dataset_end :])
+    log = tmp_path / "run.log"
+    with machine(contents) as port:
+        assert monitor.monitor(port, until=re.compile("^weights crc32"), timeout=TIMEOUT, log=log, terminal=False) == 0
+    done = subprocess.run([programs.host(**chosen), f"resume={words}"], capture_output=True, text=True, check=True)
+    told = [line for line in done.stdout.splitlines() if line.startswith(("sample", "weights"))]
+    assert [line for line in log.read_text().splitlines() if line.startswith(("sample", "weights"))] == told
 
 
 def test_a_board_that_has_no_such_firmware_is_told_after_a_while(

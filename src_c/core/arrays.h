@@ -31,20 +31,20 @@ enum phase {
 #define A_STEP (FORWARD | LM_HEAD | BACKWARD_LAYERS | EMBEDDING | TOKENS)
 
 // name, purpose, length in bytes, life. Lengths use the names of core/plan.c: L layers, B positions, E width, H heads,
-// V vocabulary, P parameters. Of all layers: [layer][position][...]. For generation alone (struct
-// plan_request) only activations have a length, and of most only that of the position in hand. The order of this list decides who finds a place first:
-// what lives long comes before what fits between, of which this order takes just what the busiest phase needs; and what
-// is no whole number of cache lines of a PC comes behind what is.
+// V vocabulary, P parameters. Of all layers: [layer][position][...]. For generation alone (struct plan_request) only
+// activations have a length, and most of them that of one position: rows and layers are 1. The order of this list decides
+// who finds a place first: what lives long comes before what fits between, of which this order takes just what the busiest
+// phase needs; and what is no whole number of cache lines of a PC comes behind what is.
 #define ARRAYS(ARRAY)                                                                                                    \
     ARRAY(weights, WEIGHTS, floats(P, 1, 1, 1), A_STEP)                                                                  \
     ARRAY(first_moments, FIRST_MOMENTS, floats(P, 1, 1, 1), A_STEP)                                                      \
     ARRAY(second_moments, SECOND_MOMENTS, floats(P, 1, 1, 1), A_STEP)                                                    \
-    ARRAY(attention, ACTIVATIONS, floats(L, H, rows, B), FORWARD | BACKWARD_LAYERS | LM_HEAD)                               \
-    ARRAY(hidden, ACTIVATIONS, floats(layers, rows, E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                                  \
-    ARRAY(active, ACTIVATIONS, floats(layers, active_words, E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                       \
-    ARRAY(qkv, ACTIVATIONS, qkv_bytes, FORWARD | BACKWARD_LAYERS | LM_HEAD)                                              \
     ARRAY(keys, ACTIVATIONS, kept_bytes, FORWARD)                                                                        \
     ARRAY(values, ACTIVATIONS, kept_bytes, FORWARD)                                                                      \
+    ARRAY(attention, ACTIVATIONS, floats(L, H, rows, B), FORWARD | BACKWARD_LAYERS | LM_HEAD)                            \
+    ARRAY(hidden, ACTIVATIONS, floats(layers, rows, E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                          \
+    ARRAY(active, ACTIVATIONS, floats(layers, active_words, E, 4), FORWARD | BACKWARD_LAYERS | LM_HEAD)                  \
+    ARRAY(qkv, ACTIVATIONS, qkv_bytes, FORWARD | BACKWARD_LAYERS | LM_HEAD)                                              \
     ARRAY(attention_input, ACTIVATIONS, floats(layers, rows, E, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                 \
     ARRAY(mixed, ACTIVATIONS, floats(layers, rows, E, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                           \
     ARRAY(mlp_input, ACTIVATIONS, floats(layers, rows, E, 1), FORWARD | BACKWARD_LAYERS | LM_HEAD)                       \
@@ -60,7 +60,7 @@ enum phase {
     ARRAY(fc1_rows, GRADIENTS, floats(FC1_ROWS, E, 1, 1), FC1)                                                           \
     ARRAY(fc2_rows, GRADIENTS, floats(FC2_ROWS, E, 4, 1), FC2)                                                           \
     ARRAY(lm_head_rows, GRADIENTS, floats(GRADIENT_ROWS, E, 1, 1), LM_HEAD)                                              \
-    ARRAY(residual, ACTIVATIONS, floats(rows, E, 1, 1), FORWARD | LM_HEAD | EMBEDDING)                                      \
+    ARRAY(residual, ACTIVATIONS, floats(rows, E, 1, 1), FORWARD | LM_HEAD | EMBEDDING)                                   \
     ARRAY(hidden_gradient, GRADIENTS, floats(B, E, 4, 1), FC2 | MLP_INPUT | FC1)                                         \
     ARRAY(embedding_scale, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | EMBEDDING)                                         \
     ARRAY(log_probabilities, ACTIVATIONS, floats(B, 1, 1, 1), FORWARD | LM_HEAD)                                         \

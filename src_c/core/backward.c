@@ -72,9 +72,16 @@ static void update_rows(const struct pass *pass, const struct gradient *gradient
     }
 }
 
-// The same for a matrix of attention.
-OWN_FRAME static void update_dense(const struct pass *pass, const float *w, const struct rows *dy, const struct rows *x) {
-    const struct gradient gradient = {w, dy, x, NULL, pass->model->gradient_rows, GRADIENT_ROWS};
+// The same for a matrix of a layer; active: as in struct gradient.
+OWN_FRAME static void update_matrix(const struct pass *pass, const float *w, const struct rows *dy, const struct rows *x,
+                                    const uint32_t *active) {
+    const struct model *model = pass->model;
+    const struct gradient gradient = {.w = w,
+                                      .dy = dy,
+                                      .x = x,
+                                      .active = active,
+                                      .scratch = active != NULL ? model->fc1_rows : model->gradient_rows,
+                                      .rows = active != NULL ? FC1_ROWS : GRADIENT_ROWS};
     update_rows(pass, &gradient);
 }
 
@@ -197,20 +204,19 @@ OWN_FRAME static void layer_backward(const struct pass *pass, uint32_t l) {
                          count, &products->norm);
     }
     team_barrier(worker); // FC1
-    const struct gradient fc1 = {w.fc1, hidden, &layer.mlp_input, active_of(model, &layer, 0), model->fc1_rows, FC1_ROWS};
-    update_rows(pass, &fc1);
+    update_matrix(pass, w.fc1, hidden, &layer.mlp_input, active_of(model, &layer, 0));
     if (has_rows) {
         matmul_nn(row(*mixed, first), row(*residual, first), w.output, count, &products->backward.output);
     }
     team_barrier(worker); // SCORES
     attend_backward(pass, &layer);
     team_barrier(worker); // OUTPUT
-    update_dense(pass, w.output, residual, &layer.mixed);
+    update_matrix(pass, w.output, residual, &layer.mixed, NULL);
     if (has_rows) {
         matmul_nn(row(*branch, first), row(*qkv, first), w.qkv, count, &products->backward.qkv);
     }
     team_barrier(worker); // QKV
-    update_dense(pass, w.qkv, qkv, &layer.attention_input);
+    update_matrix(pass, w.qkv, qkv, &layer.attention_input, NULL);
     if (has_rows) {
         rmsnorm_backward(row(*residual, first), row(*branch, first), row(layer.attention_input, first),
                          layer.attention_scale + first, count, &products->norm);

@@ -69,7 +69,8 @@ struct products {
 
 struct model {
     struct model_shape shape;
-    bool generates; // alone: no backward pass, and positions come one by one
+    bool generates;       // alone: no backward pass, and positions come one by one
+    uint32_t head_floats; // of one head's attention in one layer
     uint32_t parameters;
     float score_scale; // 1 / sqrt(head size)
     struct products products;
@@ -104,11 +105,6 @@ static inline struct layer_weights layer_weights(const struct model_shape *shape
     return w;
 }
 
-// Length of one head's attention in one layer.
-static inline uint32_t head_floats(const struct model *model) {
-    return (model->generates ? 1 : model->shape.block_size) * model->shape.block_size;
-}
-
 static inline struct rows rows_of_layer(struct rows first, uint32_t layer, uint32_t rows) {
     return (struct rows){row(first, layer * rows), first.width};
 }
@@ -123,7 +119,7 @@ static inline struct layer_activations layer_activations(const struct model *mod
         .qkv = rows_of_layer(first->qkv, layer, positions),
         .keys = rows_of_layer(first->keys, layer, positions),
         .values = rows_of_layer(first->values, layer, positions),
-        .attention = {first->attention.first + layer * model->shape.n_head * head_floats(model), first->attention.width},
+        .attention = {first->attention.first + layer * model->shape.n_head * model->head_floats, first->attention.width},
         .mixed = rows_of_layer(first->mixed, layer, positions),
         .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
         .mlp_scale = first->mlp_scale + layer * positions,
@@ -164,9 +160,9 @@ struct part part_of_positions(const struct worker *worker, uint32_t count);
 static inline struct part part_of_outputs(const struct worker *worker, const struct model_shape *shape, uint32_t position) {
     if (worker->team->members == 1 || shape->n_embd < MOST_MEMBERS) {
         const bool is_mine = worker->index == 0;
-        return (struct part){worker, position, is_mine, worker->index, is_mine, false};
+        return (struct part){worker, position, is_mine, 0, is_mine, false};
     }
-    return (struct part){worker, position, 1, worker->index, worker->index == 0, true};
+    return (struct part){worker, position, 1, 0, worker->index == 0, true};
 }
 
 // Logits of the part's positions for these tokens, given the keys and values of earlier positions. All members call it; a
