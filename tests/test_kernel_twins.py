@@ -21,6 +21,7 @@ from kernels import (
     run_host,
     softmax_sizes,
 )
+from wasm import run_module
 
 # One example is a batch of calls of one kernel, for the emulator takes longer to start than a kernel to run.
 BATCH = 25
@@ -191,16 +192,18 @@ Twin = Callable[[list[Call]], list[list[np.ndarray]]]  # from calls to the array
 
 @pytest.fixture(scope="module")
 def twins(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Twin]:
-    """Where kernels run: vectorised on this machine; assembly, and the plain ones too, on the emulated core."""
+    """Where kernels run: vectorised on this machine; assembly, and the plain ones too, on the emulated core; and as
+    WebAssembly."""
     folder: Path = tmp_path_factory.mktemp("calls")
     return {
         "host": lambda calls: [run_host(programs.load(), call) for call in calls],
         "asm": lambda calls: run_core(programs.kernel_runner(kernels="asm"), calls, folder),
         "plain": lambda calls: run_core(programs.kernel_runner(kernels="plain"), calls, folder),
+        "wasm": lambda calls: run_module(programs.product("wasm/kernels.wasm"), calls, folder),
     }
 
 
-@pytest.mark.parametrize("twin", ["host", "asm", "plain"])
+@pytest.mark.parametrize("twin", ["host", "asm", "plain", "wasm"])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_equal_bits(kernel: str, twin: str, twins: dict[str, Twin], programs: Programs) -> None:
     @settings(max_examples=EXAMPLES)
@@ -213,7 +216,7 @@ def test_equal_bits(kernel: str, twin: str, twins: dict[str, Twin], programs: Pr
     check()
 
 
-@pytest.mark.parametrize("twin", ["host", "asm"])
+@pytest.mark.parametrize("twin", ["host", "asm", "wasm"])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_equal_bits_at_every_small_size(kernel: str, twin: str, twins: dict[str, Twin], programs: Programs) -> None:
     sizes = SMALL_SIZES.get(kernel.split("_")[0], SMALL_LENGTHS)

@@ -16,8 +16,12 @@ from conftest import ROOT, Completed
 # What any machine has.
 BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", "grep", "readlink", "true", "find")
 LLVM = ("clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
-TOOLS = (*LLVM, "qemu-system-xtensa", "gcc")
-PACKAGES = ("clang-22", "llvm-22", "binutils-xtensa-lx106", "qemu-system-misc")
+BROWSER = ("node", "chromium", "chromedriver")
+TOOLS = (*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc", *BROWSER)
+XTENSA = ["clang-22", "llvm-22", "binutils-xtensa-lx106"]
+FOR_TESTS = [*XTENSA, "qemu-system-misc", "lld-22", "gcc"]
+BROWSER_PACKAGES = ["nodejs", "chromium", "chromium-driver"]
+PACKAGES = (*XTENSA, "qemu-system-misc", "lld-22", *BROWSER_PACKAGES)
 
 PYTHON = f'exec {sys.executable} "$@"'
 # A venv whose pip finds no network, made at once.
@@ -107,12 +111,15 @@ def test_a_complete_machine_only_runs_scons(machine: Machine) -> None:
         (["flash-dataset"], ["gcc"]),
         (["help"], []),
         (["host"], ["gcc"]),
-        ([], ["clang-22", "llvm-22", "binutils-xtensa-lx106", "gcc"]),
-        (["n_layer=2"], ["clang-22", "llvm-22", "binutils-xtensa-lx106", "gcc"]),
-        (["flash", "monitor"], ["clang-22", "llvm-22", "binutils-xtensa-lx106", "gcc"]),
-        (["sim"], ["clang-22", "llvm-22", "binutils-xtensa-lx106", "qemu-system-misc"]),
-        (["test"], ["clang-22", "llvm-22", "binutils-xtensa-lx106", "qemu-system-misc", "gcc"]),
-        (["--version", "test"], ["clang-22", "llvm-22", "binutils-xtensa-lx106", "qemu-system-misc", "gcc"]),
+        ([], [*XTENSA, "gcc"]),
+        (["n_layer=2"], [*XTENSA, "gcc"]),
+        (["flash", "monitor"], [*XTENSA, "gcc"]),
+        (["sim"], [*XTENSA, "qemu-system-misc"]),
+        (["bench"], [*XTENSA, "qemu-system-misc", "gcc"]),
+        (["web"], [*XTENSA, "lld-22", "gcc"]),
+        (["build/web"], [*XTENSA, "lld-22", "gcc"]),
+        (["test"], [*FOR_TESTS, *BROWSER_PACKAGES]),
+        (["--version", "test"], [*FOR_TESTS, *BROWSER_PACKAGES]),
     ],
 )
 def test_a_target_installs_what_it_needs_and_nothing_else(
@@ -120,8 +127,17 @@ def test_a_target_installs_what_it_needs_and_nothing_else(
 ) -> None:
     result = machine(*words, has=(), apt=(*PACKAGES, "gcc"))
     assert (result.returncode, result.stdout) == (0, " ".join(["python -m SCons -Q", *words]) + "\n")
-    installed = result.stderr.partition("--no-install-recommends ")[2].split()
-    assert installed == needed
+    installed = re.findall(r"^apt-get install .*--no-install-recommends (.*)$", result.stderr, re.MULTILINE)
+    assert " ".join(installed).split() == needed
+
+
+@pytest.mark.parametrize("apt", [PACKAGES[:-3], None], ids=["not in the lists", "no apt-get"])
+def test_without_a_browser_the_tests_run_and_it_is_said(machine: Machine, apt: tuple[str, ...] | None) -> None:
+    result = machine("test", has=(*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc"), apt=apt)
+    assert (result.returncode, result.stdout) == (0, "python -m SCons -Q test\n")
+    assert "goes on without nodejs chromium chromium-driver: the tests of the page that need them will be SKIPPED" in (
+        result.stderr
+    )
 
 
 def test_only_missing_packages_are_installed(machine: Machine) -> None:
@@ -171,7 +187,7 @@ def test_a_system_without_apt_is_told_what_to_install(machine: Machine) -> None:
     result = machine("sim", has=("gcc",), apt=None)
     assert result.returncode != 0
     assert "please install what Debian calls:" in result.stderr
-    for package in PACKAGES:
+    for package in (*XTENSA, "qemu-system-misc"):
         assert package in result.stderr
 
 
@@ -181,7 +197,7 @@ def test_the_system_is_left_alone_when_asked(machine: Machine) -> None:
 
 
 def test_esp_idf_replaces_llvm(machine: Machine) -> None:
-    assert machine("test", has=("xtensa-esp32-elf-gcc", "qemu-system-xtensa", "gcc")).stderr == ""
+    assert machine("sim", "memory", has=("xtensa-esp32-elf-gcc", "qemu-system-xtensa", "gcc")).stderr == ""
     assert "--no-install-recommends clang-22 llvm-22" in machine("toolchain=llvm", has=()).stderr
 
 

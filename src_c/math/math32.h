@@ -7,7 +7,12 @@
 #include <stdint.h>
 
 // a * b + c with one rounding. Hardware on the host and through GCC; math/xtensa/fmaf.S where the compiler has no pattern for it.
+#ifdef __wasm__
+#include "math/wasm/fma_through_double.h"
+#define FMA32(a, b, c) fma_through_double((a), (b), (c))
+#else
 #define FMA32(a, b, c) __builtin_fmaf((a), (b), (c))
+#endif
 
 // The IEEE 754 encoding of x.
 inline uint32_t float_bits(float x) {

@@ -292,8 +292,8 @@ def check_words(words: Sequence[str], targets: Collection[str]) -> None:
 
 
 def check_seed(settings: Settings, programs: set[str]) -> None:
-    """Raise UserError when seed=hw is asked of programs that do not run on the chip."""
-    elsewhere = sorted(programs - {"esp32", "library"})
+    """Raise UserError when seed=hw is asked of programs that have no noise to draw it from; chip and browser have."""
+    elsewhere = sorted(programs - {"esp32", "web", "library"})
     if settings.seed is None and elsewhere:
         raise UserError(f"seed=hw: only the chip draws its seed; give a number for {' and '.join(elsewhere)}")
 

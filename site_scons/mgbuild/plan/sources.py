@@ -1,5 +1,6 @@
 """Which files of src_c a program is made of, and where their objects go."""
 
+import re
 from pathlib import Path
 
 ROOT = Path("src_c")
@@ -15,6 +16,11 @@ def sources(*parts: str) -> list[Path]:
     paths = [ROOT / part for part in parts]
     files = [file for path in paths for file in (path.glob("*") if path.is_dir() else [path])]
     return sorted(file for file in files if file.suffix in (".c", ".S"))
+
+
+def kernel_names() -> list[str]:
+    """Every kernel of kernels/kernels.h."""
+    return re.findall(r"^KERNEL\((\w+)\)$", (ROOT / "kernels/kernels.inc").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def product(folder: str | Path, source: str | Path, suffix: str) -> str:

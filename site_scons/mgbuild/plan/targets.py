@@ -14,11 +14,12 @@ class Target:
     """Something that can be asked of the build."""
 
     help: str
-    programs: tuple[str, ...] = ()  # of PROGRAMS, that are declared for it, and "library", which asks the plan
+    programs: tuple[str, ...] = ()  # targets whose programs are declared for it, and "library", which asks the plan
     last: bool = False  # runs after everything else that is asked for, while others may work in the build folder
 
 
-PROGRAMS = ("esp32", "sim", "host", "bench")  # each has a folder in the build folder
+# The folders in the build folder, and the targets whose programs they are for.
+FOLDERS = {"esp32": "esp32", "sim": "sim", "host": "host", "bench": "bench", "wasm": "web", "web": "web"}
 TARGETS = {
     "esp32": Target(
         "firmware for the ESP32: ELF, flashable images and the memory report (the default)", ("esp32", "library")
@@ -26,6 +27,11 @@ TARGETS = {
     "sim": Target("build and run the same program on the emulated LX6-class core", ("sim",)),
     "host": Target(
         "build and run the same program on this machine; the shared library that tests use", ("host", "library")
+    ),
+    "web": Target(
+        "the page that trains the same program in a browser; builds it, and serves it on this machine",
+        ("web", "esp32", "library"),
+        last=True,
     ),
     "test": Target("everything pytest and the linters check; k=EXPR narrows it", last=True),
     "mutants": Target("which test notices which fault of tests/mutants.toml; k=EXPR narrows it", last=True),
@@ -67,21 +73,21 @@ def check(requested: Sequence[str], build: Path) -> None:
 
 
 def programs(requested: Sequence[str], build: Path) -> set[str]:
-    """What a request involves, by target or by a path in the build folder: some of PROGRAMS, and "library"."""
+    """What a request involves, by target or by a path in the build folder: some of FOLDERS' targets, and "library"."""
     involved = {program for name in requested if name in TARGETS for program in TARGETS[name].programs}
     paths = [name for name in requested if name not in TARGETS]
-    for program in PROGRAMS:
-        folder = build / program
+    for name, target in FOLDERS.items():
+        folder = build / name
         if any(_inside(path, folder) or _inside(folder, path) for path in paths):
-            involved.update(TARGETS[program].programs)
+            involved.update(TARGETS[target].programs)
     return involved
 
 
 def product(name: str, build: Path) -> list[str]:
-    """What `scons -c NAME` removes: the folder of a program, a path itself, nothing for a mere command."""
-    if name in PROGRAMS:
-        return [str(build / name)]
-    return [] if name in TARGETS else [name]
+    """What `scons -c NAME` removes: the folders of a target's programs, a path itself, nothing for a mere command."""
+    if name in TARGETS:
+        return [str(build / folder) for folder, target in FOLDERS.items() if target == name]
+    return [name]
 
 
 def help_text() -> str:

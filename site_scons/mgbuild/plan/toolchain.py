@@ -36,6 +36,17 @@ LINK = (
     *("--no-warn-rwx-segments", "-z", "noexecstack"),
 )
 
+# The stack lies lowest, so that an overflow leaves the memory, which is a trap, and no array is hit.
+WASM_LINK = (
+    "--no-entry",
+    "--gc-sections",
+    "--fatal-warnings",
+    "--strip-all",
+    "--stack-first",
+    "-z",
+    "stack-size=65536",
+)
+
 LLVM_MAJOR = 22
 LLVM_PACKAGES = f"clang-{LLVM_MAJOR} llvm-{LLVM_MAJOR} binutils-xtensa-lx106"
 
@@ -128,6 +139,28 @@ class Llvm:
 
 
 @dataclass(frozen=True)
+class Wasm:
+    """Clang and LLVM's linker, for WebAssembly without an operating system."""
+
+    clang: str
+    linker: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"clang {self.version} and {Path(self.linker).name}, for WebAssembly"
+
+    @property
+    def compile(self) -> list[str]:
+        """Command for C and assembly sources; -c, -o and the source are to follow."""
+        return [self.clang, "--target=wasm32", *LANGUAGE, *FREESTANDING]
+
+    @property
+    def link(self) -> list[str]:
+        """Command that links objects; --export=, -o and the objects are to follow."""
+        return [self.linker, *WASM_LINK]
+
+
+@dataclass(frozen=True)
 class Host:
     """The compiler of the machine that builds."""
 
@@ -157,6 +190,20 @@ def find_xtensa(choice: str = "auto") -> EspIdf | Llvm:
             f"{_espressif_tools()}; install ESP-IDF and source its export.sh, or use toolchain=llvm"
         )
     return _find_llvm()
+
+
+def find_wasm() -> Wasm:
+    """The toolchain for WebAssembly; raises UserError saying what to install."""
+    clang, version = _llvm_program("clang")
+    linker, _ = _llvm_program("wasm-ld")
+    if not (clang and linker):
+        programs = {f"clang-{LLVM_MAJOR}": clang, f"wasm-ld-{LLVM_MAJOR}": linker}
+        missing = [name for name, path in programs.items() if not path]
+        raise UserError(
+            f"no compiler for WebAssembly: {' and '.join(missing)} not on PATH; install them "
+            f"(Debian: apt install clang-{LLVM_MAJOR} lld-{LLVM_MAJOR}), or run ./sconsw, which does"
+        )
+    return Wasm(clang, linker, version)
 
 
 def find_host() -> Host:
