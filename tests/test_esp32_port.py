@@ -305,6 +305,9 @@ def test_weights_too_large_for_a_slot_go_behind_the_text_and_the_slots_stay(
     done = subprocess.run([programs.host(**chosen), f"resume={words}"], capture_output=True, text=True, check=True)
     told = [line for line in done.stdout.splitlines() if line.startswith(("sample", "weights"))]
     assert [line for line in log.read_text().splitlines() if line.startswith(("sample", "weights"))] == told
+    with machine(contents) as port:
+        transfer.pull(port, 115200, tmp_path / "back.ckpt")
+    assert Checkpoint.open(tmp_path / "back.ckpt").data[256:] == words.read_bytes()[256:]
 
 
 def test_a_board_that_has_no_such_firmware_is_told_after_a_while(

@@ -312,6 +312,16 @@ def test_the_newer_counts_of_a_slot_and_what_was_pushed(machine: Machine, weight
     assert end_of_run(machine.run()) == expected
 
 
+def test_forgetting_a_slot_whose_weights_are_in_use_leaves_no_model(
+    machine: Machine, programs: Programs, learner: Learner
+) -> None:
+    small = Learner(learner.text, path=programs.library(), steps=2)
+    machine.write(0, transfer.numbered(small.checkpoint(weights_alone=True), 1, 0))
+    commands = (("\n> ", "names 1\r"), ("ok\n> ", "forget\r"), ("ok\n> ", "names 1\r"), ("there is no model yet", ""))
+    said = machine.talk(("more names", "\r"), *commands)
+    assert f"weights crc32: {small.checksum}" in said
+
+
 # ---- How fast --------------------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,6 @@ void remember_describe(struct checkpoint *checkpoint) {
         run_remember(&checkpoint->header.run);
         checkpoint->header.run.options_crc32 = built_for;
     }
-    checkpoint_number(&checkpoint->header, 0);
 }
 
 static enum store_error save_now(void) {

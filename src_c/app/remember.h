@@ -23,8 +23,8 @@ enum remembered remember_start(void);
 // Saves where it is time to: after every settings.save_every steps, and when the last one has been taken. Says so.
 void remember_after_step(void);
 
-// A checkpoint of the model as it is, complete but for the sequence number, which is 0; the weights alone of one that generates alone.
-// There must be a model.
+// A checkpoint of the model as it is, complete but for what checkpoint_number() does; of one that generates alone the weights. There
+// must be a model.
 void remember_describe(struct checkpoint *checkpoint);
 
 // Says how long flash lasts with these settings, where there is flash.

@@ -267,7 +267,7 @@ static bool write_file(const struct checkpoint *checkpoint) {
 }
 
 enum store_error store_write(const struct store_target *target, struct checkpoint *checkpoint) {
-    checkpoint_number(&checkpoint->header, target->sequence);
+    checkpoint_number(checkpoint, target->sequence);
     if (target->place == GIVEN_FILE) {
         return write_file(checkpoint) ? STORE_OK : STORE_FAILED;
     }

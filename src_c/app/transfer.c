@@ -59,6 +59,9 @@ bool transfer_turn(void) {
     struct checkpoint checkpoint;
     remember_describe(&checkpoint);
     uint32_t offset = next - 1;
+    if (offset < CHECKPOINT_HEADER_BYTES) {
+        checkpoint_number(&checkpoint, 0);
+    }
     if (offset == 0) {
         print_text("# state ");
         print_unsigned(checkpoint.header.bytes, 1);

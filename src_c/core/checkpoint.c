@@ -59,8 +59,13 @@ static uint32_t crc32_of_header(const struct checkpoint_header *header) {
     return crc32(header, offsetof(struct checkpoint_header, crc32));
 }
 
-void checkpoint_number(struct checkpoint_header *header, uint32_t sequence) {
+void checkpoint_number(struct checkpoint *checkpoint, uint32_t sequence) {
+    struct checkpoint_header *header = &checkpoint->header;
     header->sequence = sequence;
+    header->body_crc32 = 0;
+    for (uint32_t i = 0; i < CHECKPOINT_PARTS; ++i) {
+        header->body_crc32 = crc32_more(header->body_crc32, checkpoint->part[i].start, checkpoint->part[i].bytes);
+    }
     header->crc32 = crc32_of_header(header);
 }
 
@@ -96,9 +101,6 @@ void checkpoint_describe(struct checkpoint *checkpoint, enum checkpoint_contents
     }
     (void)checkpoint_compare(checkpoint, &learner->dataset);
     header->bytes = (uint32_t)size_of(checkpoint);
-    for (uint32_t i = 0; i < CHECKPOINT_PARTS; ++i) {
-        header->body_crc32 = crc32_more(header->body_crc32, checkpoint->part[i].start, checkpoint->part[i].bytes);
-    }
 }
 
 // The part that an offset lies in, CHECKPOINT_PARTS behind the last one; *offset: from its start.

@@ -108,8 +108,8 @@ enum checkpoint_error {
 void checkpoint_describe(struct checkpoint *checkpoint, enum checkpoint_contents contents, const struct learner *learner,
                          uint32_t *seed, uint32_t seed_words);
 
-// Gives the header its sequence number, and its checksum.
-void checkpoint_number(struct checkpoint_header *header, uint32_t sequence);
+// Gives the header its sequence number, and the checksums of all: it is complete then, and not before.
+void checkpoint_number(struct checkpoint *checkpoint, uint32_t sequence);
 
 // Whether the header is one, and every number in it one that it can be; then finds the lengths of the parts.
 enum checkpoint_error checkpoint_check_header(struct checkpoint *checkpoint);

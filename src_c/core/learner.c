@@ -276,7 +276,7 @@ float learner_loss_at(const struct learner *learner, uint32_t position) {
 
 const float *learner_attention(const struct learner *learner, uint32_t layer, uint32_t head, uint32_t position) {
     const struct model *model = &learner->model;
-    return row(layer_activations(model, layer).attention, position) + head * model->head_floats;
+    return row(layer_activations(model, layer).attention, position) + head * head_floats(model);
 }
 
 uint32_t learner_checksum(const struct learner *learner) {

@@ -70,7 +70,6 @@ void model_place(struct model *model, const struct plan_request *request, const 
     const uint32_t block = shape->block_size;
     model->shape = *shape;
     model->generates = generates;
-    model->head_floats = (generates ? 1 : block) * block;
     model->parameters = shape_parameters(shape);
     model->score_scale = rsqrt32((float)HEAD_SIZE(shape)); // correctly rounded for all sizes of heads
     measure_products(&model->products, shape, generates);

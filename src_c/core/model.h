@@ -69,8 +69,7 @@ struct products {
 
 struct model {
     struct model_shape shape;
-    bool generates;       // alone: no backward pass, and positions come one by one
-    uint32_t head_floats; // of one head's attention in one layer
+    bool generates; // alone: no backward pass, and positions come one by one
     uint32_t parameters;
     float score_scale; // 1 / sqrt(head size)
     struct products products;

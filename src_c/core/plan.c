@@ -37,7 +37,7 @@ static void measure(struct plan *plan, const struct plan_request *request) {
     const uint32_t rows = generates ? 1 : B;
     const uint32_t qkv_bytes = generates ? floats(E, 1, 1, 1) : floats(L, B, E, 3);
     const uint32_t kept_bytes = generates ? floats(L, B, E, 1) : 0;
-    const uint32_t active_words = generates ? 1 : MOST_MEMBERS * ACTIVE_WORDS(B); // a row's units are shared, not its words
+    const uint32_t active_words = MOST_MEMBERS * ACTIVE_WORDS(rows);
     const uint32_t token_bytes = whole_words(B + 1);
     const uint32_t order_bytes = whole_words(2 * plan_order_length(request));
     const uint32_t shuffle_bytes = whole_words(2 * request->documents);

@@ -232,7 +232,7 @@ uint32_t microgpt_save(struct microgpt *microgpt, uint32_t contents, uint8_t *to
     if (contents == CHECKPOINT_STATE) {
         checkpoint.header.run = microgpt->run;
     }
-    checkpoint_number(&checkpoint.header, 0);
+    checkpoint_number(&checkpoint, 0);
     const uint32_t bytes = checkpoint.header.bytes;
     if (room >= bytes) {
         memcpy(to, &checkpoint.header, CHECKPOINT_HEADER_BYTES);

@@ -247,7 +247,7 @@ static void be_at(uint32_t step) {
 static void describe(struct checkpoint *checkpoint) {
     checkpoint_describe(checkpoint, CHECKPOINT_STATE, &run.learner, run.seed, 2);
     checkpoint->header.run = (struct checkpoint_run){.samples = 1, .log_every = 1, .temperature = 1.0f};
-    checkpoint_number(&checkpoint->header, 0);
+    checkpoint_number(checkpoint, 0);
 }
 
 // Saves at a step: enum store_error, or -1 when power fails meanwhile.
