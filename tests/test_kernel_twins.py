@@ -21,7 +21,7 @@ from kernels import (
     run_host,
     softmax_sizes,
 )
-from wasm import run_module
+from wasm import module, run_module
 
 # One example is a batch of calls of one kernel, for the emulator takes longer to start than a kernel to run.
 BATCH = 25
@@ -199,7 +199,7 @@ def twins(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> dict[
         "host": lambda calls: [run_host(programs.load(), call) for call in calls],
         "asm": lambda calls: run_core(programs.kernel_runner(kernels="asm"), calls, folder),
         "plain": lambda calls: run_core(programs.kernel_runner(kernels="plain"), calls, folder),
-        "wasm": lambda calls: run_module(programs.product("wasm/kernels.wasm"), calls, folder),
+        "wasm": lambda calls: run_module(module(programs, "kernels.wasm"), calls, folder),
     }
 
 

@@ -11,22 +11,18 @@ from conftest import ROOT, Programs
 from mgbuild.errors import UserError
 from mgbuild.plan import dataset, toolchain
 from microgpt.plan import plan
-from wasm import node
+from wasm import module, node
 
 
 @pytest.fixture(scope="module")
 def folder(programs: Programs) -> Path:
     """Folder with microgpt.wasm and kernels.wasm."""
-    try:
-        toolchain.find_wasm()
-    except UserError as error:
-        pytest.skip(str(error))
-    return programs.product("wasm/microgpt.wasm").parent
+    return module(programs, "microgpt.wasm").parent
 
 
-def ask(module: Path, text: Path, commands: list[str], *banks: int) -> list[dict[str, Any]]:
+def ask(program: Path, text: Path, commands: list[str], *banks: int) -> list[dict[str, Any]]:
     """Answers to commands, each {lines, error}; the first is what the program began with."""
-    return node("ask.mjs", module, text, json.dumps(commands), *map(str, banks))
+    return node("ask.mjs", program, text, json.dumps(commands), *map(str, banks))
 
 
 def test_the_fused_multiply_add_is_fmaf(programs: Programs, folder: Path, tmp_path: Path) -> None:
@@ -35,12 +31,12 @@ def test_the_fused_multiply_add_is_fmaf(programs: Programs, folder: Path, tmp_pa
     source = ROOT / "tests/page/fma_cases.c"
     compile_words = [toolchain.find_host().cc, "-std=c17", "-O2", "-ffp-contract=off", "-o", cases, source, "-lm"]
     subprocess.run(compile_words, check=True)
-    module = programs.product("wasm/kernels.wasm")
+    kernels = module(programs, "kernels.wasm")
     for seed in (1, 2):
         rows = tmp_path / "rows"
         with rows.open("wb") as file:
             subprocess.run([cases, "4000000", str(seed)], stdout=file, check=True)
-        assert node("compare_fma.mjs", module, rows) == {"rows": 4_000_000, "wrong": 0, "first": []}
+        assert node("compare_fma.mjs", kernels, rows) == {"rows": 4_000_000, "wrong": 0, "first": []}
 
 
 def test_seed_42_has_its_names_and_its_checksum(programs: Programs, folder: Path) -> None:

@@ -10,10 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Programs
 from kernels import Call
+from mgbuild.errors import UserError
+from mgbuild.plan import toolchain
 
 RUN_TIMEOUT = 120
+
+
+def module(programs: Programs, name: str) -> Path:
+    """Path of one of the build's modules; the test is skipped where there is no toolchain for it."""
+    try:
+        toolchain.find_wasm()
+    except UserError as error:
+        pytest.skip(str(error))
+    return programs.product(f"wasm/{name}")
 
 
 def node(script: str, *words: str | Path) -> Any:

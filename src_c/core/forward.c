@@ -80,30 +80,29 @@ static void attend(const struct part *part, const struct model *model, const str
     const uint32_t last = part->first + part->count;
     const struct share heads = outputs_of(part, model->shape.n_head);
     const uint32_t column = heads.first * head_size;
+    const uint32_t floats = head_floats(model);
     const float *queries = layer->qkv.first + column;
     const float *keys = layer->keys.first + column;
     const float *values = layer->values.first + column;
     float *mixed = layer->mixed.first + column;
     struct rows attention = layer->attention;
-    attention.first += heads.first * model->head_floats;
+    attention.first += heads.first * floats;
     float *scores = row(attention, part->first);
     for (uint32_t head = 0; head < heads.count; ++head) {
-        float *first = attention.first + head * model->head_floats;
-        causal_nt(first, queries, keys, part->first, last, &model->products.forward.scores);
+        causal_nt(attention.first + head * floats, queries, keys, part->first, last, &model->products.forward.scores);
         queries += head_size;
         keys += head_size;
     }
     if (part->count == 1 && heads.count > 0) { // a row in each head: all at once
-        const struct softmax_sizes by_heads = {.stride = model->head_floats};
+        const struct softmax_sizes by_heads = {.stride = floats};
         softmax(scores, heads.count, last, &by_heads, model->score_scale, 1.0f);
     }
     for (uint32_t head = 0; head < heads.count; ++head) {
         if (part->count > 1) {
             softmax(scores, part->count, part->first + 1, &model->products.attention, model->score_scale, 1.0f);
-            scores += model->head_floats;
+            scores += floats;
         }
-        const float *first = attention.first + head * model->head_floats;
-        causal_nn(mixed, first, values, part->first, last, &model->products.forward.mix);
+        causal_nn(mixed, attention.first + head * floats, values, part->first, last, &model->products.forward.mix);
         mixed += head_size;
         values += head_size;
     }

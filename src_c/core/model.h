@@ -104,6 +104,11 @@ static inline struct layer_weights layer_weights(const struct model_shape *shape
     return w;
 }
 
+// Length of one head's attention in one layer.
+static inline uint32_t head_floats(const struct model *model) {
+    return (model->generates ? 1 : model->shape.block_size) * model->shape.block_size;
+}
+
 static inline struct rows rows_of_layer(struct rows first, uint32_t layer, uint32_t rows) {
     return (struct rows){row(first, layer * rows), first.width};
 }
@@ -118,7 +123,7 @@ static inline struct layer_activations layer_activations(const struct model *mod
         .qkv = rows_of_layer(first->qkv, layer, positions),
         .keys = rows_of_layer(first->keys, layer, positions),
         .values = rows_of_layer(first->values, layer, positions),
-        .attention = {first->attention.first + layer * model->shape.n_head * model->head_floats, first->attention.width},
+        .attention = {first->attention.first + layer * model->shape.n_head * head_floats(model), first->attention.width},
         .mixed = rows_of_layer(first->mixed, layer, positions),
         .mlp_input = rows_of_layer(first->mlp_input, layer, positions),
         .mlp_scale = first->mlp_scale + layer * positions,
