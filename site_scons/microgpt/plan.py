@@ -57,7 +57,7 @@ def plan(
     vocab_size: int,
     documents: int,
     steps: int = 1000,
-    generates: bool = False,
+    generates: int = False,
     path: Path | None = None,
 ) -> Plan:
     """Plan of a model in banks of memory of these many bytes, at most four (src_c/core/plan.h).

@@ -6,6 +6,7 @@ import struct
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 from microgpt.checkpoint import HEADER, Checkpoint, CheckpointError
 
@@ -101,8 +102,9 @@ def push(path: Path, port: str, baud: int, library: Path) -> None:
         print(f"checkpoint: writing {len(data):,} bytes at {start:#x}", flush=True)
         board.write_raw(parts)
         if not kept.has_state:
-            sizes = {name: kept[name] for name in ("n_embd", "n_layer", "vocab_size")}
-            print(f"about {flash_speed.estimate(**sizes, **flash.read_mode(image))}, not measured", flush=True)
+            known: dict[str, Any] = {name: kept[name] for name in ("n_embd", "n_layer", "vocab_size")}
+            known |= flash.read_mode(image)
+            print(f"about {flash_speed.estimate(**known)}, not measured", flush=True)
         flash.start(board)
 
 
