@@ -36,6 +36,7 @@ NATIVE = (
 )
 HOSTED = ("library", "board/host")  # of these, what takes an operating system
 CHIP = ("board/xtensa", "board/sim", "board/esp32", "kernel_runner")
+PAGE = ("board/wasm", "math/wasm")  # as WebAssembly
 PLUGIN = Path("site_scons/mgbuild/emulated/profile_plugin.c")
 
 ANALYZER = "-fanalyzer -Wconversion -Wshadow -Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wundef".split()
@@ -95,7 +96,7 @@ def embedding(text: Path, settings: Path) -> list[str]:
 
 
 def test_every_c_file_is_checked() -> None:
-    checked = {ROOT / path for path in c_files(*NATIVE, *CHIP)}
+    checked = {ROOT / path for path in c_files(*NATIVE, *CHIP, *PAGE)}
     assert checked == set((ROOT / "src_c").rglob("*.c"))
 
 
@@ -114,6 +115,7 @@ def test_clang_warns_of_nothing(clang: str, gcc: list[str], generated: str, tmp_
     chip_files = c_files(*(part for part in (*NATIVE, *CHIP) if part not in HOSTED))
     run([*for_chip, *checks, generated, *absolute(chip_files)], tmp_path)
     run([clang, *toolchain.LANGUAGE, *checks, generated, *absolute([*c_files(*HOSTED), PLUGIN])], tmp_path)
+    run([*toolchain.find_wasm().compile, *checks, generated, *absolute(c_files(*PAGE))], tmp_path)
 
 
 def test_another_compiler_of_this_machine_makes_the_same_bits(

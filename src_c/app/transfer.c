@@ -30,8 +30,8 @@ static void print_line(const uint8_t *bytes, uint32_t count) {
         for (uint32_t j = 0; j < 3; ++j) {
             group = group << 8 | (j < here ? bytes[i + j] : 0);
         }
-        for (uint32_t j = 0; j <= here; ++j) {
-            digits[j] = digit_of(group >> (18 - 6 * j) & 63);
+        for (uint32_t j = 0; j <= here; ++j, group <<= 6) {
+            digits[j] = digit_of(group >> 18 & 63);
         }
         print_text(digits);
     }

@@ -44,12 +44,12 @@ bool checkpoint_compare(struct checkpoint *checkpoint, const struct dataset *dat
     return checkpoint->header.shape.vocab_size == dataset->vocab_size;
 }
 
-void checkpoint_aim(struct checkpoint *checkpoint, const struct learner *learner, uint32_t *seed) {
+void checkpoint_aim(struct checkpoint *checkpoint, struct learner *learner, uint32_t *seed) {
     checkpoint->part[PART_WEIGHTS].start = learner->parameters.values;
     if (checkpoint->header.contents == CHECKPOINT_STATE) {
         checkpoint->part[PART_FIRST_MOMENTS].start = learner->parameters.first_moments;
         checkpoint->part[PART_SECOND_MOMENTS].start = learner->parameters.second_moments;
-        checkpoint->part[PART_GENERATOR].start = (uint32_t *)learner->random.state;
+        checkpoint->part[PART_GENERATOR].start = learner->random.state;
         checkpoint->part[PART_ORDER].start = learner->order;
         checkpoint->part[PART_SEED].start = seed;
     }
@@ -69,7 +69,7 @@ void checkpoint_number(struct checkpoint *checkpoint, uint32_t sequence) {
     header->crc32 = crc32_of_header(header);
 }
 
-void checkpoint_describe(struct checkpoint *checkpoint, enum checkpoint_contents contents, const struct learner *learner,
+void checkpoint_describe(struct checkpoint *checkpoint, enum checkpoint_contents contents, struct learner *learner,
                          uint32_t *seed, uint32_t seed_words) {
     struct checkpoint_header *header = &checkpoint->header;
     uint8_t *bytes = (uint8_t *)header;

@@ -105,7 +105,7 @@ enum checkpoint_error {
 
 // Describes a learner that is not in the middle of a step. seed: its words, kept as long as the checkpoint is in use; NULL with
 // CHECKPOINT_WEIGHTS. The header lacks what the program may have to say in header.run, and then its sequence number.
-void checkpoint_describe(struct checkpoint *checkpoint, enum checkpoint_contents contents, const struct learner *learner,
+void checkpoint_describe(struct checkpoint *checkpoint, enum checkpoint_contents contents, struct learner *learner,
                          uint32_t *seed, uint32_t seed_words);
 
 // Gives the header its sequence number, and the checksums of all: it is complete then, and not before.
@@ -127,7 +127,7 @@ bool checkpoint_put(const struct checkpoint *checkpoint, uint32_t offset, const 
 bool checkpoint_compare(struct checkpoint *checkpoint, const struct dataset *dataset);
 
 // Makes the places of the parts those of a learner that has been placed, or begun for CHECKPOINT_WEIGHTS. seed: as above.
-void checkpoint_aim(struct checkpoint *checkpoint, const struct learner *learner, uint32_t *seed);
+void checkpoint_aim(struct checkpoint *checkpoint, struct learner *learner, uint32_t *seed);
 
 // The rest of the learner from the header, once all parts have been put. False: an order of documents that no text has.
 bool checkpoint_restore(const struct checkpoint_header *header, struct learner *learner);

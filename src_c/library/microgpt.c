@@ -107,11 +107,11 @@ static struct microgpt *allocate(const void *image, uint32_t image_bytes, uint32
 }
 
 static bool open_dataset(const struct microgpt *microgpt, uint32_t image_bytes, struct dataset *dataset) {
-    const enum dataset_error error = dataset_open(microgpt->image, image_bytes, dataset);
-    if (error != DATASET_OK) {
-        print_dataset_error(error);
+    const enum dataset_error found = dataset_open(microgpt->image, image_bytes, dataset);
+    if (found != DATASET_OK) {
+        print_dataset_error(found);
     }
-    return error == DATASET_OK;
+    return found == DATASET_OK;
 }
 
 // As much memory as the plan for a request takes.
@@ -175,10 +175,10 @@ static bool resume(struct microgpt *microgpt, uint32_t image_bytes, struct check
         return false;
     }
     const bool is_whole = crc32(bytes + CHECKPOINT_HEADER_BYTES, body_bytes) == header->body_crc32;
-    const enum checkpoint_error error =
+    const enum checkpoint_error found =
         is_whole ? checkpoint_check_place(header, &dataset, microgpt->seed_words, &request) : CHECKPOINT_DAMAGED;
-    if (error != CHECKPOINT_OK) {
-        print_checkpoint_error(error, NULL, NULL);
+    if (found != CHECKPOINT_OK) {
+        print_checkpoint_error(found, NULL, NULL);
         return false;
     }
     if (!find_memory(microgpt, &request, &banks)) {
@@ -200,16 +200,16 @@ struct microgpt *microgpt_resume(const void *image, uint32_t image_bytes, const 
                                  uint32_t checkpoint_bytes) {
     error_begin();
     struct checkpoint opened;
-    enum checkpoint_error error = CHECKPOINT_MISSING;
+    enum checkpoint_error found = CHECKPOINT_MISSING;
     if (checkpoint_bytes >= CHECKPOINT_HEADER_BYTES) {
         memcpy(&opened.header, checkpoint, CHECKPOINT_HEADER_BYTES);
-        error = checkpoint_check_header(&opened);
+        found = checkpoint_check_header(&opened);
     }
-    if (error == CHECKPOINT_OK && opened.header.bytes != checkpoint_bytes) {
-        error = CHECKPOINT_CUT_SHORT;
+    if (found == CHECKPOINT_OK && opened.header.bytes != checkpoint_bytes) {
+        found = CHECKPOINT_CUT_SHORT;
     }
-    if (error != CHECKPOINT_OK) {
-        print_checkpoint_error(error, NULL, NULL);
+    if (found != CHECKPOINT_OK) {
+        print_checkpoint_error(found, NULL, NULL);
         return NULL;
     }
     if (opened.header.contents != CHECKPOINT_STATE) {

@@ -23,7 +23,15 @@ IMPORT("end") void page_end(enum ending ending, int status); // throws, so as no
 
 enum { PAGE_BYTES = 65536, DEFAULT_MEGABYTES = 64 };
 
-extern char __heap_base; // behind everything that is linked: the linker's
+// Behind everything that is linked; the linker names it so.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wreserved-identifier"
+extern char __heap_base;
+#pragma clang diagnostic pop
+
+// What the page calls before app_begin().
+EXPORT("set_bank") void set_bank(uint32_t bank, uint32_t bytes);
+EXPORT("make_room") char *make_room(uint32_t dataset_bytes);
 
 static struct {
     uint32_t bytes[MOST_BANKS];
@@ -31,16 +39,16 @@ static struct {
     uint32_t dataset_bytes;
 } room = {.bytes = {DEFAULT_MEGABYTES << 20}};
 
-// Before app_begin(): replaces the length of a bank, to plan as another board would. The first bank of 0 bytes ends them.
-EXPORT("set_bank") void set_bank(uint32_t bank, uint32_t bytes) {
+// Replaces the length of a bank, to plan as another board would. The first bank of 0 bytes ends them.
+void set_bank(uint32_t bank, uint32_t bytes) {
     if (bank < MOST_BANKS) {
         room.bytes[bank] = bytes & ~3u;
     }
 }
 
-// Before app_begin(), and behind set_bank(): makes room for a data set of so many bytes and for the banks. Returns where the data
+// Behind set_bank(): makes room for a data set of so many bytes and for the banks. Returns where the data
 // set has to be copied, 4-byte aligned; NULL where so much memory is not to be had.
-EXPORT("make_room") char *make_room(uint32_t dataset_bytes) {
+char *make_room(uint32_t dataset_bytes) {
     const uint64_t begin = ((uintptr_t)&__heap_base + 15) & ~(uintptr_t)15;
     uint64_t end = begin + dataset_bytes + 15;
     for (uint32_t bank = 0; bank < MOST_BANKS; ++bank) {
