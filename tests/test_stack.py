@@ -256,7 +256,12 @@ def painted(
         ({}, "", ("board_start", "app_turn", "run_turn"), "learner_step"),
         ({"n_layer": 2, "n_embd": 24, "n_head": 3}, "", ("board_start", "app_turn", "run_turn"), "learner_step"),
         ({"n_embd": 20, "n_head": 2, "block_size": 7}, "", ("board_start", "app_turn", "run_turn"), "learner_step"),
-        ({"n_embd": 20, "n_head": 2, "block_size": 7}, "check", ("board_start", "app_turn", "command_turn"), "check_turn"),
+        (
+            {"n_embd": 20, "n_head": 2, "block_size": 7},
+            "check",
+            ("board_start", "app_turn", "command_turn"),
+            "check_turn",
+        ),
         ({"n_embd": 512, "n_layer": 8}, "", ("board_start", "app_begin"), "print_missing_memory"),
     ],
     ids=str,
