@@ -1,8 +1,11 @@
 """A session at the program's console: what is typed, and each answer."""
 
+import codecs
+import os
 import re
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +58,33 @@ def session(program: Path, *commands: str) -> list[Answer]:
     assert len(found) == len(commands)
     assert done.returncode == (0 if all(answer.ok for answer in found) else 1)
     return found
+
+
+def talk(words: Sequence[str], steps: Sequence[tuple[str, str]], timeout: float) -> str:
+    """Start an emulated chip, its console a pipe, and type at it: the keys of a step once it has said its text.
+
+    Returns all that it said, with plain line feeds; fails where it ends, or has not said all after `timeout` seconds.
+    """
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # a character may come in two parts
+    said, at = "", 0
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+    ) as machine:
+        assert machine.stdin and machine.stdout
+        watch = threading.Timer(timeout, machine.kill)
+        watch.start()
+        try:
+            for awaited, keys in steps:
+                while awaited not in said[at:]:
+                    part = os.read(machine.stdout.fileno(), 65536)
+                    assert part, f"no {awaited!r} in {said[at:]!r}"
+                    said += decode(part).replace("\r", "")
+                at = said.index(awaited, at) + len(awaited)
+                machine.stdin.write(keys.encode())
+        finally:
+            watch.cancel()
+            machine.kill()
+    return said
 
 
 def altered(programs: Programs, folder: Path, changed: Mapping[str, str], *flags: str, **chosen: object) -> Path:

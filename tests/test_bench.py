@@ -67,6 +67,10 @@ def test_two_cores_share_the_work(pair: dict[str, Any], counts: dict[str, Any]) 
     assert max(pair["instructions_per_step"]) < 1.03 * min(pair["instructions_per_step"])
     assert 0.5 < pair["cycles_per_step_model"] / counts["cycles_per_step_model"] < 0.56
     assert pair["barriers_per_step"] == 11
+    for core in (0, 1):
+        by_phase = [shares[core] for shares in pair["phases"].values()]
+        assert sum(by_phase) == pytest.approx(pair["instructions_per_step"][core], rel=1e-12)
+        assert all(count > 0 for count in by_phase)
     assert pair["instructions_per_token"] <= 6_500
 
 
@@ -149,6 +153,7 @@ def test_the_tables_fit_80_columns() -> None:
         times |= {f"{name}_microseconds_per_step": 264_000.0, f"times_faster_than_{name}": 45_000.0}
     pair = {"instructions_per_step": [123_456.0, 123_456.0], "barriers_per_step": 11.0}
     pair |= dict.fromkeys(("cycles_per_step_model", "instructions_per_token"), 123_456.0)
+    pair["phases"] = dict.fromkeys(profile.TRAINING, [123_456.0, 123_456.0])
     cores = {"asm": firmware, "plain": firmware, "two_cores": pair}
     results = {"options": {"seed": 42}, "xtensa": cores, "host": times}
     console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)

@@ -3,17 +3,14 @@
 No emulator shows the crystal, the PLL, UART rates, or the watchdogs of the ROM; README says what that leaves open.
 """
 
-import codecs
-import os
 import re
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import Programs
-from console import answers
+from console import answers, talk
 from cross import Cross, program
 from mgbuild.device.decode import Decoder
 from mgbuild.emulated import emulator
@@ -417,27 +414,7 @@ def typed(programs: Programs, esp32_emulator: str, tmp_path: Path) -> Callable[.
     def run(*steps: tuple[str, str], **options: object) -> str:
         flash = tmp_path / "factory.bin"
         flash.write_bytes((programs.esp32(**options) / "factory.bin").read_bytes())
-        words = emulator.command_esp32(esp32_emulator, flash, "stdio")
-        decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # a character may come in two parts
-        said, at = "", 0
-        with subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
-        ) as machine:
-            assert machine.stdin and machine.stdout
-            watch = threading.Timer(TYPED_TIMEOUT, machine.kill)
-            watch.start()
-            try:
-                for awaited, keys in steps:
-                    while awaited not in said[at:]:
-                        part = os.read(machine.stdout.fileno(), 65536)
-                        assert part, f"no {awaited!r} in {said[at:]!r}"
-                        said += decode(part).replace("\r", "")
-                    at = said.index(awaited, at) + len(awaited)
-                    machine.stdin.write(keys.encode())
-            finally:
-                watch.cancel()
-                machine.kill()
-        return said
+        return talk(emulator.command_esp32(esp32_emulator, flash, "stdio"), steps, TYPED_TIMEOUT)
 
     return run
 

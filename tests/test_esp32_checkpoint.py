@@ -3,7 +3,6 @@
 import random
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Programs
+from console import talk
 from mgbuild.emulated import emulator
 from mgbuild.firmware import image
 from microgpt import Checkpoint, Learner, Text
@@ -57,26 +57,7 @@ class Machine:
 
     def talk(self, *steps: tuple[str, str]) -> str:
         """Type whenever it has said something; returns all that it said."""
-        words = emulator.command_esp32(self._program, self.flash, "stdio")
-        said, at = "", 0
-        with subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
-        ) as machine:
-            assert machine.stdin and machine.stdout
-            watch = threading.Timer(TIMEOUT, machine.kill)
-            watch.start()
-            try:
-                for awaited, keys in steps:
-                    while awaited not in said[at:]:
-                        part = machine.stdout.read(4096)
-                        assert part, f"no {awaited!r} in {said[at:]!r}"
-                        said += part.decode("utf-8", "replace").replace("\r", "")
-                    at = said.index(awaited, at) + len(awaited)
-                    machine.stdin.write(keys.encode())
-            finally:
-                watch.cancel()
-                machine.kill()
-        return said
+        return talk(emulator.command_esp32(self._program, self.flash, "stdio"), steps, TIMEOUT)
 
     @property
     def slot_bytes(self) -> int:

@@ -4,7 +4,7 @@ import json
 import random
 import time
 import tomllib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def two_cores(plugin: Path, firmware: Path, image: Path) -> dict[str, Any]:
     counts = profile.run(plugin, firmware, image, cores=2)
     steps = counts.steps
 
-    def by_core(phases: Collection[str]) -> list[int]:
+    def by_core(*phases: str) -> list[int]:
         found = profile.total(counts.instructions, phases, lambda owner: str(owner.core))
         return [found["0"], found["1"]]
 
@@ -108,10 +108,11 @@ def two_cores(plugin: Path, firmware: Path, image: Path) -> dict[str, Any]:
     barriers = marks - steps  # one mark of a step is the beginning of a job
     return {
         "steps": steps,
-        "instructions_per_step": [count / steps for count in by_core(profile.TRAINING)],
+        "instructions_per_step": [count / steps for count in by_core(*profile.TRAINING)],
+        "phases": {phase: [count / steps for count in by_core(phase)] for phase in profile.TRAINING},
         "cycles_per_step_model": (cycles + barriers * BARRIER_CYCLES) / steps,
         "barriers_per_step": barriers / steps,
-        "instructions_per_token": max(by_core(["generation"])) / counts.tokens,
+        "instructions_per_token": max(by_core("generation")) / counts.tokens,
     }
 
 
@@ -196,6 +197,8 @@ def table(results: dict[str, Any]) -> list[Table]:
         pair.add_column(column, justify="left" if not column else "right")
     both = results["xtensa"]["two_cores"]
     pair.add_row("instructions", *(f"{count:,.0f}" for count in both["instructions_per_step"]))
+    for phase in profile.TRAINING:
+        pair.add_row(f"  {phase}", *(f"{count:,.0f}" for count in both["phases"][phase]))
     pair.add_row(
         f"cycles, estimated *, with {both['barriers_per_step']:.0f} barriers **",
         f"{both['cycles_per_step_model']:,.0f}",
