@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,8 @@ from mgbuild.device import ports
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.plan import options as build_options
-from mgbuild.plan import settings_table
+from mgbuild.plan import settings_table, toolchain
+from selenium import webdriver
 
 from python_ref.model import Shape
 
@@ -274,6 +276,35 @@ def esp32_emulator() -> str:
     if program is None:
         pytest.skip("no QEMU with the esp32 machine here; ESP-IDF has it: idf_tools.py install qemu-xtensa")
     return program
+
+
+@pytest.fixture(scope="module")
+def page_folder(programs: Programs) -> Path:
+    """The folder of the page, as the build makes it."""
+    try:
+        toolchain.find_wasm()
+        toolchain.find_xtensa()
+    except UserError as error:
+        pytest.skip(str(error))
+    return programs.product("web")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[webdriver.Chrome]:
+    """A browser without a window, which logs its console and its requests."""
+    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in paths:
+        said = "THE PAGE IS NOT TESTED: no chromium and chromedriver on PATH (Debian: chromium, chromium-driver)"
+        warnings.warn(said, stacklevel=1)
+        pytest.skip(said)
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(paths[0])
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(paths[1])))
+    yield started
+    started.quit()
 
 
 @pytest.fixture

@@ -211,6 +211,11 @@ class StandInChip:
         self._stop.set()
         self._thread.join(timeout=PATIENCE)
 
+    @property
+    def runs_program(self) -> bool:
+        """Whether it is neither in its loader nor held in reset."""
+        return self._state == "program"
+
     def say(self, text: str | bytes) -> None:
         """Let the program write this to its console."""
         self._said.put(text.encode() if isinstance(text, str) else text)

@@ -29,13 +29,20 @@ def step_line(step: int, steps: int) -> str:
 class StandInConsole:
     """The program on `chip`. Commands of its own: `panic`, `restart`, `vanish`, `noise`, `mute` do what they say.
 
-    running: whether it trains when it begins, else it waits at its prompt. A line of output comes every `seconds`, and
-    one of training every `log_every` of `steps`.
+    running: whether it trains when it begins, else it waits at its prompt. version: what `info` says first. A line of
+    output comes every `seconds`, and one of training every `log_every` of `steps`.
     """
 
     def __init__(
-        self, chip: StandInChip, running: bool = True, steps: int = 1000, log_every: int = 100, seconds: float = 0.01
+        self,
+        chip: StandInChip,
+        running: bool = True,
+        steps: int = 1000,
+        log_every: int = 100,
+        seconds: float = 0.01,
+        version: str = "microgpt-lx6 v1",
     ) -> None:
+        self._version = version
         self._chip, self._steps, self._log_every, self._seconds = chip, steps, log_every, seconds
         self.typed: list[str] = []  # lines that have been entered
         self.stops = 0  # how often what ran was stopped
@@ -73,7 +80,7 @@ class StandInConsole:
         self._work, self._running, self._is_command = work, True, is_command
 
     def _go_on(self) -> None:
-        if not self._running:
+        if not (self._running and self._chip.runs_program):
             return
         line = next(self._work, None)
         if line is not None:
@@ -122,6 +129,8 @@ class StandInConsole:
                 self._chip.unplug()
             case ["noise"]:
                 self._chip.say(b"\xff\x1b[2J\x9b1m\x07\xf0\r\nok\r\n\x00\xfe> ")
+            case ["info"]:
+                self._chip.say(f"{self._version}\r\nESP32\r\nok\r\n> ")
             case ["mute"]:
                 self._chip.say("> ")
             case []:

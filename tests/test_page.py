@@ -2,125 +2,26 @@
 
 import base64
 import json
-import shutil
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Programs
 from mgbuild import page_server
-from mgbuild.errors import UserError
-from mgbuild.plan import toolchain
+from page_driver import Page
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-PATIENCE = 60  # seconds until something must have happened; a page needs one or two, more when every process builds
 SCREENSHOTS = ROOT / "build/screenshots"  # of a page that has trained, for people to look at
 
 
-class Page:
-    """The page, by the names of its elements."""
-
-    def __init__(self, driver: webdriver.Chrome, address: str) -> None:
-        self.driver = driver
-        self.address = address
-
-    def open(self) -> None:
-        """Load it anew, with nothing on the browser's console before."""
-        self.driver.get_log("browser")
-        self.driver.get(self.address)
-        self.wait(lambda: self.text("status") == "Ready. Press Train.")
-
-    def __getitem__(self, name: str) -> WebElement:
-        return self.driver.find_element(By.ID, name)
-
-    def text(self, name: str) -> str:
-        return self[name].text
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        """Until it holds; elements may be replaced meanwhile."""
-        until = time.monotonic() + PATIENCE
-        while not self._holds(condition):
-            shown = {name: self.text(name) for name in ("status", "failure", "text-status", "text-failure", "fit")}
-            assert time.monotonic() < until, f"{shown} {self.messages()}"
-            time.sleep(0.05)
-
-    @staticmethod
-    def _holds(condition: Callable[[], object]) -> bool:
-        try:
-            return bool(condition())
-        except StaleElementReferenceException:
-            return False
-
-    def fill(self, name: str, text: str) -> None:
-        """Type a text in the place of the one that is there."""
-        self[name].send_keys(Keys.CONTROL + "a", Keys.NULL, Keys.DELETE, text)
-
-    def train(self, **settings: object) -> None:
-        """Press Train, with these settings, and wait until it is done."""
-        for name, value in settings.items():
-            self.fill(name, str(value))
-        self["train"].click()
-        self.wait(lambda: self.text("status").startswith("Done: "))
-
-    def paste(self, text: str) -> None:
-        """Paste into the field and use it; typing would take long, and cannot do emoji."""
-        self.driver.execute_script("document.getElementById('paste').value = arguments[0]", text)
-        self["use"].click()
-
-    def messages(self) -> list[str]:
-        """What is on the browser's console."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-    def look_like(self, width: int, height: int, scheme: str = "light") -> None:
-        """Be in a window of so many CSS pixels, a phone's if it is narrow."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
 @pytest.fixture(scope="module")
-def folder(programs: Programs) -> Path:
-    try:
-        toolchain.find_wasm()
-        toolchain.find_xtensa()
-    except UserError as error:
-        pytest.skip(str(error))
-    return programs.product("web")
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[webdriver.Chrome]:
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in paths:
-        said = "THE PAGE IS NOT TESTED: no chromium and chromedriver on PATH (Debian: chromium, chromium-driver)"
-        warnings.warn(said, stacklevel=1)
-        pytest.skip(said)
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(paths[0])
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(paths[1])))
-    yield started
-    started.quit()
-
-
-@pytest.fixture(scope="module")
-def served(driver: webdriver.Chrome, folder: Path) -> Iterator[Page]:
-    with page_server.server(folder) as server:
+def served(chromium: webdriver.Chrome, page_folder: Path) -> Iterator[Page]:
+    with page_server.server(page_folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Page(driver, page_server.address(server))
+        yield Page(chromium, page_server.address(server))
         server.shutdown()
 
 
@@ -163,12 +64,12 @@ def test_other_settings_have_the_checksum_of_this_machine(page: Page, programs: 
     )
 
 
-def test_it_asks_for_nothing_but_its_own_files(page: Page, folder: Path) -> None:
+def test_it_asks_for_nothing_but_its_own_files(page: Page, page_folder: Path) -> None:
     page.train(steps=20)
     sent = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
     urls = {event["params"]["request"]["url"] for event in sent if event["method"] == "Network.requestWillBeSent"}
     ours = {url.removeprefix(page.address) or "index.html" for url in urls if not url.startswith("data:")}
-    assert {"index.html", "main.js", "microgpt.wasm"} <= ours <= {path.name for path in folder.iterdir()}
+    assert {"index.html", "main.js", "microgpt.wasm"} <= ours <= {path.name for path in page_folder.iterdir()}
 
 
 def test_a_run_is_stopped_and_goes_on(page: Page) -> None:

@@ -5,7 +5,7 @@ const LABEL = 3; // columns of a token
 
 /** {step, steps, loss} of a line of training, or null. */
 export function step(line) {
-  const found = /^step +(\d+) \/ +(\d+) \| loss (.+)$/.exec(line);
+  const found = /^step +(\d+) \/ +(\d+) \| loss (\d+\.\d+)$/.exec(line);
   return found && { step: Number(found[1]), steps: Number(found[2]), loss: Number(found[3]) };
 }
 
@@ -56,10 +56,13 @@ export function attention(lines) {
       heads.push(...block);
     } else if (block.length > 0) {
       const { label, rest } = labelled(line);
-      rest.trim().split(/ +/).forEach((tenths, i) => {
-        block[i].labels.push(label);
-        block[i].weights.push(Array.from(tenths, (digit) => (digit === "." ? 0 : Number(digit))));
-      });
+      const columns = rest.trim().split(/ +/);
+      if (columns.length === block.length) {
+        columns.forEach((tenths, i) => {
+          block[i].labels.push(label);
+          block[i].weights.push(Array.from(tenths, (digit) => Number(digit) || 0));
+        });
+      }
     }
   }
   return heads;
@@ -77,4 +80,35 @@ export function memory(lines) {
     return found ? [{ bytes: Number(found[1]), purpose: found[2] }] : [];
   });
   return { taken, room, purposes };
+}
+
+/** Settings of the answer to `set`, by name. */
+export function settings(lines) {
+  return new Map([...lines.join("\n").matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]));
+}
+
+/** Tokens of the text that `info` tells of: its characters, and the one that begins and ends a document. */
+export function vocabulary(lines) {
+  return Number(/^text: \d+ documents, (\d+) characters/m.exec(lines.join("\n"))?.[1] ?? 26) + 1;
+}
+
+/**
+ * What `info` says of the text and the model: {text, shape, seed, step, steps, checksum, outdated}, or null without a model.
+ * outdated: the settings are no longer those it was trained with.
+ */
+export function state(lines) {
+  const all = lines.join("\n");
+  const model = /^model: n_embd=(\d+) n_head=(\d+) n_layer=(\d+) block_size=(\d+),/m.exec(all);
+  const training = /^training: (?:seed (\S+), )?step (\d+) of (\d+), weights crc32 ([0-9a-f]{8})$/m.exec(all);
+  if (!model || !training) {
+    return null;
+  }
+  const [n_embd, n_head, n_layer, block_size] = model.slice(1).map(Number);
+  const [seed, step, steps, checksum] = training.slice(1);
+  return {
+    text: /^text: (.+)$/m.exec(all)?.[1],
+    shape: { n_embd, n_head, n_layer, block_size },
+    ...{ seed, checksum, step: Number(step), steps: Number(steps) },
+    outdated: /^# settings have changed/m.test(all),
+  };
 }

@@ -3,15 +3,26 @@
 
 const PROMPT = "> ";
 const STOP = Uint8Array.of(3); // Ctrl-C
+const BEGINS = /^# microgpt-lx6 /; // the first line of a chip's program
+const QUIET = 1000; // milliseconds without a word, behind which what looks like a prompt is one
+const DISTURBED = "the answer was disturbed on its way; ask again";
+const SILENT = "the board does not answer; press EN (RST) on it, or connect it again";
+const RESTARTED = "the board has started again";
 
-/** The transport to a program in a worker; a board would be another with the same three members: write, onText, onEnd. */
+/**
+ * The transport to a program in a worker. One to a board (serial.js) has the same members: write, close, onText, onEnd (with a
+ * sentence), and patience, the milliseconds without a word after which something is wrong.
+ */
 export class WorkerTransport {
+  patience = Infinity;
+
   /** module, dataset, banks: as for Program. The run that the program begins with is stopped before its first step. */
   constructor(module, dataset, banks) {
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.onText = this.onEnd = () => {};
-    this.worker.onmessage = ({ data }) => ("text" in data ? this.onText(data.text) : this.onEnd(data.ended));
-    this.worker.onerror = () => this.onEnd("it could not be loaded");
+    const end = (how) => this.onEnd(`the program has ended (${how}); reload the page to start again`);
+    this.worker.onmessage = ({ data }) => ("text" in data ? this.onText(data.text) : end(data.ended));
+    this.worker.onerror = () => end("it could not be loaded");
     this.worker.postMessage({ module, dataset, banks, typed: STOP });
   }
 
@@ -37,13 +48,16 @@ export class Console {
   #last = ""; // complete line
   #asked = null; // what waits for its answer
   #queue = [];
-  #echo = false; // the next line is what was typed
+  #echo = false; // the next line may be what was typed
+  #timer = 0;
+  #silence = 0; // milliseconds
 
   /** transport: see WorkerTransport. `opened` is fulfilled at the first prompt, with what came before it. */
   constructor(transport) {
     this.transport = transport;
     this.ended = "";
-    this.opened = new Promise((fulfil) => (this.#asked = { lines: [], onLine: () => {}, fulfil, opening: true }));
+    this.onEnd = this.onRestart = () => {};
+    this.#open();
     transport.onText = (text) => this.#take(text);
     transport.onEnd = (how) => this.#end(how);
   }
@@ -69,9 +83,28 @@ export class Console {
     }
   }
 
-  close() {
-    this.transport.close();
+  /** Stops what a board runs, until there is a prompt; fulfilled with whether there was one within so many milliseconds. */
+  async greet(milliseconds) {
+    const opened = this.opened.then(() => true);
+    for (let left = milliseconds; left > 0 && !this.ended; left -= QUIET) {
+      this.transport.write(STOP);
+      const quiet = new Promise((fulfil) => setTimeout(() => fulfil(false), QUIET));
+      if (await Promise.race([opened, quiet])) {
+        break;
+      }
+    }
+    return !this.#asked?.opening && !this.ended;
+  }
+
+  /** Ends the conversation; fulfilled when the transport is closed. */
+  async close() {
+    this.onEnd = () => {};
     this.#end("closed");
+    await this.transport.close();
+  }
+
+  #open() {
+    this.opened = new Promise((fulfil) => (this.#asked = { lines: [], onLine: () => {}, fulfil, opening: true }));
   }
 
   #next() {
@@ -80,6 +113,7 @@ export class Console {
     } else if (!this.#asked && this.#queue.length > 0) {
       this.#asked = this.#queue.shift();
       this.#echo = true;
+      this.#wait();
       this.transport.write(new TextEncoder().encode(`${this.#asked.line}\n`));
     }
   }
@@ -89,12 +123,9 @@ export class Console {
     this.#pending = lines.pop();
     lines.forEach((line) => this.#line(line.replace(/\r$/, "")));
     if (this.#pending === PROMPT && this.#asked && !this.#echo && this.#isAnswered()) {
-      this.#pending = "";
-      const { lines: printed, fulfil } = this.#asked;
-      this.#asked = null;
-      const error = this.#last.startsWith("error: ") ? this.#last.slice("error: ".length) : "";
-      fulfil(new Answer(printed, error));
-      this.#next();
+      this.#answer(this.#error());
+    } else {
+      this.#wait();
     }
   }
 
@@ -103,12 +134,30 @@ export class Console {
     return this.#asked.opening || this.#last === "ok" || this.#last.startsWith("error: ");
   }
 
+  #error() {
+    return this.#last.startsWith("error: ") ? this.#last.slice("error: ".length) : "";
+  }
+
+  #answer(error) {
+    clearTimeout(this.#timer);
+    const { lines, fulfil } = this.#asked;
+    this.#pending = this.#last = "";
+    this.#asked = null;
+    fulfil(new Answer(lines, error));
+    this.#next();
+  }
+
   #line(line) {
-    if (this.#echo && line === "^C") {
+    if (BEGINS.test(line) && !this.#asked?.opening && this.transport.patience < Infinity) {
+      this.#restart();
+      return;
+    }
+    if (this.#echo && line.endsWith("^C")) {
       return; // Ctrl-C came after what it was to stop
     }
-    if (this.#echo || !this.#asked) {
-      this.#echo = false;
+    const echo = this.#echo && line.endsWith(this.#asked.line);
+    this.#echo = false;
+    if (echo || !this.#asked) {
       return;
     }
     this.#last = line;
@@ -118,10 +167,48 @@ export class Console {
     }
   }
 
+  // A line may disturb what a board says: then no answer may look like one.
+  #wait() {
+    clearTimeout(this.#timer);
+    this.#silence = 0;
+    if (this.#asked && !this.#asked.opening && this.transport.patience < Infinity) {
+      this.#timer = setTimeout(() => this.#quiet(), QUIET);
+    }
+  }
+
+  #quiet() {
+    this.#silence += QUIET;
+    if (!this.#echo && (this.#last === "ok" || this.#last.startsWith("error: "))) {
+      this.#answer(this.#error()); // it was the prompt that was disturbed
+    } else if (this.#pending.endsWith(PROMPT)) {
+      this.#answer(DISTURBED);
+    } else if (this.#silence > this.transport.patience + 2 * QUIET) {
+      this.#answer(SILENT);
+    } else {
+      if (this.#silence >= this.transport.patience) {
+        this.transport.write(STOP);
+      }
+      this.#timer = setTimeout(() => this.#quiet(), QUIET);
+    }
+  }
+
+  #restart() {
+    clearTimeout(this.#timer);
+    const lost = [this.#asked, ...this.#queue.splice(0)].filter(Boolean);
+    this.#echo = false;
+    this.#open();
+    lost.forEach(({ lines, fulfil }) => fulfil(new Answer(lines, RESTARTED)));
+    this.onRestart();
+  }
+
   #end(how) {
-    this.ended ||= `the program has ended (${how}); reload the page to start again`;
-    this.#asked?.fulfil(new Answer(this.#asked.lines, this.ended));
-    this.#asked = null;
-    this.#next();
+    if (!this.ended) {
+      clearTimeout(this.#timer);
+      this.ended = how;
+      this.#asked?.fulfil(new Answer(this.#asked.lines, how));
+      this.#asked = null;
+      this.#next();
+      this.onEnd();
+    }
   }
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 // The page: what is pressed and typed becomes commands at the program's console, its answers become pictures.
 import * as answers from "./answers.js";
+import { Board } from "./board.js";
 import { Console, WorkerTransport } from "./console.js";
 import { averaged, bars, drawCurve, headPicture, movingAverage } from "./pictures.js";
 
 const SAMPLES_ON_THE_WAY = 5;
 const MOST_POINTS = 2000; // of the curve
+const MOST_LINES = 100; // of a board's run: a line takes as long as several steps
 const MOST_PAUSES = 30; // of a run, to look at some names
 
 const at = (id) => document.getElementById(id);
 const files = await load();
+let text = { image: files.dataset, name: "the names" };
 let program = null; // its Console
+let version = ""; // of the browser's program
 let chip = null; // another, in the chip's memory, that says what would fit
 
 const changed = new Set(); // settings that somebody has chosen
@@ -76,25 +80,55 @@ function latest(action) {
 
 // Text and program
 
-async function open(dataset) {
-  program?.close();
-  chip?.close();
-  program = new Console(new WorkerTransport(files.module, dataset, null));
-  chip = new Console(new WorkerTransport(files.module, dataset, files.chip.banks));
+// Begins with the browser's program on the text in use.
+async function open() {
+  await Promise.all([program?.close(), openChip()]);
+  await use(new Console(new WorkerTransport(files.module, text.image, null)));
+  version = at("version").textContent;
+}
+
+async function openChip() {
+  await chip?.close();
+  chip = new Console(new WorkerTransport(files.module, text.image, files.chip.banks));
+}
+
+// From now on the page speaks to this program, and shows what it is at.
+async function use(console) {
+  program = console;
   Object.assign(run, { active: false, stopping: false, points: [], step: 0, seconds: 0, complete: false });
   at("invented").replaceChildren();
   at("checksum").textContent = at("time").textContent = at("rate").textContent = "–";
   at("completions").textContent = at("taught").textContent = "";
+  at("where").textContent = board.connected ? "Runs on: the board" : "Runs in: this browser";
   const begun = await program.opened;
-  takeLines(begun.lines);
   show(at("failure"), begun.error);
   show(at("status"), begun.error ? "" : "Ready. Press Train.");
   await showSettings();
-  const info = await program.ask("info");
-  at("version").textContent = info.lines[0] ?? "";
+  const info = (await program.ask("info")).lines;
+  at("version").textContent = info[0] ?? "";
+  run.vocabulary = answers.vocabulary(info);
+  takeState(answers.state(info));
   redraw();
   buttons();
   await Promise.all([next(), look(), plan()]);
+}
+
+// What a board has trained already.
+function takeState(state) {
+  if (state?.step > 0 && !state.outdated) {
+    Object.assign(run, { step: state.step, steps: state.steps, complete: state.step === state.steps });
+    at("checksum").textContent = run.complete ? state.checksum : "–";
+    at("status").textContent = run.complete ? "It has trained already." : "Stopped on its way. Press Go on.";
+  }
+}
+
+// Why the chip has no room for its model on a packed text, or "".
+async function chipAccepts(image) {
+  const other = new Console(new WorkerTransport(files.module, image, files.chip.banks));
+  await other.opened;
+  const { error } = await other.ask("train 1");
+  await other.close();
+  return error;
 }
 
 function packed(text) {
@@ -108,18 +142,30 @@ function packed(text) {
   });
 }
 
-async function useText(text, name) {
+async function useText(given, name) {
   show(at("text-failure"), "");
   at("text-status").textContent = "Reading…";
-  const found = await packed(text);
+  const found = await packed(given);
   at("text-status").textContent = "";
   if (found.error) {
     show(at("text-failure"), found.error);
     return;
   }
+  const then = board.connected ? "Write it to the board." : "Press Train.";
   at("text-status").textContent =
-    `${name}: ${found.documents.toLocaleString("en")} lines, ${found.characters} different characters. Press Train.`;
-  await open(found.image);
+    `${name}: ${found.documents.toLocaleString("en")} lines, ${found.characters} different characters. ${then}`;
+  await take({ image: found.image, name });
+}
+
+// A board keeps its own until another is written to it.
+async function take(other) {
+  text = other;
+  if (board.connected) {
+    await openChip();
+    await plan();
+  } else {
+    await open();
+  }
 }
 
 // Training
@@ -131,24 +177,16 @@ function settings() {
 
 // The program's own settings, until somebody has chosen others.
 async function showSettings() {
-  for (const [, name, value] of (await program.ask("set")).lines.join("\n").matchAll(/(\w+)=(\S+)/g)) {
+  for (const [name, value] of answers.settings((await program.ask("set")).lines)) {
     const field = at(name);
-    if (field && !changed.has(name)) {
+    if (field && (board.connected || !changed.has(name))) {
       field.value = value;
     }
   }
   await temperature();
 }
 
-function takeLines(lines) {
-  for (const line of lines) {
-    const vocabulary = /^vocab size: (\d+)$/.exec(line);
-    run.vocabulary = vocabulary ? Number(vocabulary[1]) : run.vocabulary;
-  }
-}
-
 function takeLine(line) {
-  takeLines([line]);
   const step = answers.step(line);
   const checksum = answers.checksum(line);
   if (step) {
@@ -199,7 +237,8 @@ function invented(after, names) {
 
 async function beginRun() {
   const steps = Number(at("steps").value);
-  const answer = await program.ask(`${settings()} samples=20 log_every=${Math.max(1, Math.ceil(steps / MOST_POINTS)) || 1}`);
+  const most = board.connected ? MOST_LINES : MOST_POINTS;
+  const answer = await program.ask(`${settings()} samples=20 log_every=${Math.max(1, Math.ceil(steps / most)) || 1}`);
   if (answer.error) {
     show(at("failure"), sentence(answer.error));
     return false;
@@ -230,6 +269,9 @@ async function train(anew) {
       : run.step > 0 ? "Stopped." : "";
     redraw();
     buttons();
+    if (run.complete && board.connected) {
+      await board.compare();
+    }
     await Promise.all([next(), look()]);
   }
 }
@@ -237,7 +279,11 @@ async function train(anew) {
 async function stretch(steps) {
   const begun = performance.now();
   const before = run.step;
-  const answer = await program.ask(`train ${steps - (before % steps)}`, takeLine);
+  const asked = program;
+  const answer = await asked.ask(`train ${steps - (before % steps)}`, takeLine);
+  if (asked.ended || asked !== program) {
+    return false; // whoever has ended it says so
+  }
   run.seconds += (performance.now() - begun) / 1000;
   const paused = /^# stopped at step (\d+) of/.exec(answer.lines.at(-1) ?? "");
   run.step = paused ? Number(paused[1]) : run.step;
@@ -296,6 +342,9 @@ const look = latest(async () => {
   const loss = await program.ask(`loss ${quoted("look")}`);
   answered(at("loss"), loss, () => {
     const total = answers.mean(loss.lines);
+    if (total === null) {
+      return []; // it was disturbed on its way
+    }
     const said = document.createElement("p");
     said.textContent = `On average ${total.mean.toFixed(2)}; pure guessing has ${total.guessing.toFixed(2)}.`;
     return [bars(answers.bars(loss.lines), 2 * total.guessing, (nats) => nats.toFixed(2)), said];
@@ -370,7 +419,7 @@ function wire() {
   at("names").addEventListener("click", () => {
     at("text-status").textContent = "";
     show(at("text-failure"), "");
-    open(files.dataset);
+    take({ image: files.dataset, name: "the names" });
   });
   for (const type of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(type, (event) => {
@@ -389,5 +438,19 @@ function wire() {
   });
 }
 
+const board = new Board({
+  files,
+  chipAccepts,
+  text: () => text,
+  version: () => version,
+  use: async (console) => {
+    if (console === null) {
+      await open();
+    } else {
+      await (program !== console && program.close());
+      await use(console);
+    }
+  },
+});
 wire();
-await open(files.dataset);
+await open();

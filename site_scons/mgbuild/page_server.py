@@ -8,7 +8,9 @@ from typing import Any
 PORT = 8000  # or, where that is taken, any that is free
 
 
-class _Handler(SimpleHTTPRequestHandler):
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the files of its directory, and says nothing."""
+
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript", ".wasm": "application/wasm"}
 
     def end_headers(self) -> None:
@@ -21,7 +23,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     """A server of the folder's files, on this machine; port: 0 takes any that is free. OSError where it is taken."""
-    return ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(folder)))
 
 
 def address(of: ThreadingHTTPServer) -> str:

@@ -244,7 +244,9 @@ enum command_state info(char *arguments) {
     print_labelled("cores: ", program.team.members);
     print_labelled("\ntext: ", program.dataset.documents);
     print_labelled(" documents, ", program.dataset.vocab_size - 1);
-    print_text(" characters\n");
+    print_text(" characters, crc32 ");
+    print_hex(dataset_crc32(&program.dataset));
+    print_text("\n");
     if (!program.has_model) {
         print_text("model: none yet\n");
         return COMMAND_DONE;

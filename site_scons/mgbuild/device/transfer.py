@@ -65,6 +65,11 @@ def _received(board: console.Board, port: str) -> bytes:
     raise UserError(f"no checkpoint comes from {port}: is this firmware on the board, and baud= that of its console?")
 
 
+def slots(flash_bytes: int, checkpoints: int) -> list[int]:
+    """Offsets in flash of the two slots, which are as long as they are apart; checkpoints: where the first begins."""
+    return [checkpoints, checkpoints + (min(flash_bytes, WINDOW_BYTES) - checkpoints) // 2]
+
+
 def push(path: Path, port: str, baud: int, library: Path) -> None:
     """Write a checkpoint into the older slot of a board's flash, and start the program, which goes on from it.
 
@@ -83,8 +88,8 @@ def push(path: Path, port: str, baud: int, library: Path) -> None:
         if firmware is None:
             raise UserError(f"there is no firmware of this project on the board at {port}: scons flash")
         end_of_text = _check(kept, firmware, board, library)
-        slot_bytes = (min(firmware.flash_bytes, WINDOW_BYTES) - firmware.checkpoints) // 2
-        starts = [firmware.checkpoints + number * slot_bytes for number in range(2)]
+        starts = slots(firmware.flash_bytes, firmware.checkpoints)
+        slot_bytes = starts[1] - starts[0]
         fits_a_slot = len(kept.data) <= slot_bytes - SECTOR
         if not fits_a_slot and kept.has_state:
             raise UserError(f"{path} has {len(kept.data):,} bytes, and a slot of this board {slot_bytes - SECTOR:,}")
