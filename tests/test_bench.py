@@ -1,13 +1,18 @@
 """Speed, in counts that do not depend on the machine: the line that a change may not cross."""
 
 import io
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, Programs
 from mgbuild.emulated import bench, profile
+from mgbuild.errors import UserError
 from mgbuild.plan import options
 from rich.console import Console
+from wasm import module
 
 CEILINGS = bench.ceilings(ROOT / "tests/bench_ceilings.toml")
 
@@ -138,6 +143,46 @@ def test_scopes_hold_what_their_functions_call(programs: Programs) -> None:
             assert owner.phase == "generation"
 
 
+@pytest.fixture(scope="module")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("no Node here, which runs WebAssembly outside of a browser; Debian: apt install nodejs")
+    return found
+
+
+def test_webassembly_is_not_many_times_slower_than_the_native_library(programs: Programs, node: str) -> None:
+    """A ratio of times that are taken in turn, so that what else this machine does is in both."""
+    program = module(programs, "microgpt.wasm")
+    found = bench.wasm_beside_native(program, programs.library(), programs.dataset(), options.parse({}), runs=5)
+    assert 1 < found["times_the_native_library"] < CEILINGS["wasm"]["times_the_native_library"]
+    quotient = found["microseconds_per_step"] / found["native_microseconds_per_step"]
+    assert found["times_the_native_library"] == pytest.approx(quotient, rel=0.3)
+
+
+def test_what_is_timed_is_the_whole_training(programs: Programs, node: str) -> None:
+    words = [node, str(bench.WASM_SCRIPT), str(module(programs, "microgpt.wasm")), str(programs.dataset())]
+    said = subprocess.run(words, capture_output=True, encoding="utf-8", check=True).stdout
+    lines = [line for line in said.splitlines() if not line.startswith("# ")]
+    assert lines[: lines.index("weights crc32: e5240774") + 1] == programs.run_host().stdout.splitlines()
+
+
+def test_a_module_that_does_not_run_is_said(tmp_path: Path, node: str) -> None:
+    (tmp_path / "broken.wasm").write_bytes(b"no module")
+    with pytest.raises(UserError, match="(?s)broken.wasm .* ended with status 1: .*CompileError"):
+        bench.wasm(node, tmp_path / "broken.wasm", tmp_path / "broken.wasm")
+
+
+def test_without_node_webassembly_is_left_out_and_the_table_says_so(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bench.wasm_beside_native(tmp_path, programs.library(), programs.dataset(), options.parse({})) == {}
+    console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)
+    console.print(bench.wasm_table({}))
+    assert "not measured" in console.export_text()
+
+
 def test_the_tables_fit_80_columns() -> None:
     kernels = {
         name: {"instructions": 123_456.0, "cycles_model": 123_456.0} for name in ("matmul_nt_add_sparse", "crc32")
@@ -155,7 +200,9 @@ def test_the_tables_fit_80_columns() -> None:
     pair |= dict.fromkeys(("cycles_per_step_model", "instructions_per_token"), 123_456.0)
     pair["phases"] = dict.fromkeys(profile.TRAINING, [123_456.0, 123_456.0])
     cores = {"asm": firmware, "plain": firmware, "two_cores": pair}
-    results = {"options": {"seed": 42}, "xtensa": cores, "host": times}
+    wasm = dict.fromkeys(("native_microseconds_per_step", "microseconds_per_step"), 264_000.0)
+    wasm |= {"runs": 11, "times_the_native_library": 123.4}
+    results = {"options": {"seed": 42}, "xtensa": cores, "host": times, "wasm": wasm}
     console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)
     for part in bench.table(results):
         console.print(part)

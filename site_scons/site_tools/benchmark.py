@@ -14,10 +14,11 @@ def _measure(target: list, source: list, env: SConsEnvironment) -> None:
     sys.path.append(env.Dir("#").abspath)  # for python_ref
     from mgbuild.emulated import bench  # here, so that building for the host takes no package but SCons
 
-    plugin, asm, plain, library, image, text = (Path(str(node)) for node in source)
+    plugin, asm, plain, library, image, text, *modules = (Path(str(node)) for node in source)
+    module = modules[0] if modules else None
     settings = env["BENCH_SETTINGS"]
     record = configure.with_text(configure.made_from(settings, env["VERSION"]), image)
-    bench.main(plugin, asm, plain, library, image, text, settings, record, Path(env["BENCH_JSON"]))
+    bench.main(plugin, asm, plain, library, image, text, module, settings, record, Path(env["BENCH_JSON"]))
 
 
 def _plugin(env: SConsEnvironment, target: str) -> list:
@@ -28,7 +29,9 @@ def _plugin(env: SConsEnvironment, target: str) -> list:
 
 
 def _bench(env: SConsEnvironment, name: str, sources: list, output: str, settings: Settings) -> list:
-    """Target `name`: sources are plugin, two firmwares, library, data set image and its text, built with `settings`."""
+    """Target `name`: sources are plugin, two firmwares, library, data set image and its text, built with `settings`.
+
+    The program as WebAssembly is the last, where it can be built."""
     bench_env = env.Clone(BENCH_JSON=output, BENCH_SETTINGS=settings)
     nodes = [env.fs.File(each) if isinstance(each, str) else each for each in sources]  # a name may have a $ in it
     return env.OnTerminal(bench_env.Alias(name, nodes, Action(reporting(_measure), "measure")))

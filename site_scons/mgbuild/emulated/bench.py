@@ -2,16 +2,21 @@
 
 import json
 import random
+import re
+import shutil
+import subprocess
 import time
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from mgbuild.emulated import profile
+from mgbuild.errors import UserError
 from mgbuild.plan import build_folder, configure, dataset
 from mgbuild.plan.options import Settings
 from mgbuild.plan.shape import Shape
@@ -19,6 +24,8 @@ from mgbuild.plan.shape import Shape
 HEADLINE = ("matmul_nt", "matmul_nn")  # dense forward and input-gradient products
 SCALAR_STEPS = 4
 BARRIER_CYCLES = 40  # from the later core's arrival until both go on: a store, a load, two memw; stated, not measured
+WASM_RUNS = 11  # of the library and of the WebAssembly program, in turn
+WASM_SCRIPT = Path(__file__).with_name("train.mjs")
 WIDTH = 80  # columns of the tables
 
 
@@ -132,10 +139,49 @@ def model(settings: Settings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names}
 
 
-def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str, float]:
-    """Time of a step of the native library, of NumPy and of the scalar reference, measured one after the other."""
+def native(library: Path, image: Path, settings: Settings) -> float:
+    """Microseconds for a step of the native library, over a whole training."""
     from microgpt import Learner, Text
 
+    learner = Learner(Text(image.read_bytes()), path=library.resolve(), **model(settings))
+    return _best(lambda: len(learner.train()), 1)
+
+
+def wasm(node: str, module: Path, image: Path) -> float:
+    """Microseconds for a step of the WebAssembly program in a new Node, over a whole training, by the program's count.
+
+    node: path of Node. What Node takes to compile the module better while it runs is in it, as when somebody opens the
+    page and presses Train. Raises UserError where the program does not come to its end.
+    """
+    words = [node, str(WASM_SCRIPT), str(module), str(image)]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    found = re.search(r"^# time per step: (\S+) ms$", done.stdout, re.MULTILINE)
+    if done.returncode != 0 or not found:
+        raise UserError(f"{' '.join(words)} ended with status {done.returncode}: {done.stderr.strip() or 'no time'}")
+    return float(found[1]) * 1000
+
+
+def wasm_beside_native(
+    module: Path | None, library: Path, image: Path, settings: Settings, runs: int = WASM_RUNS
+) -> dict[str, float]:
+    """The WebAssembly program in Node beside the native library, a training of each in turn: medians, and the ratio's.
+
+    A pair is measured within a second, so what else the machine does slows both. Without Node or a module: nothing.
+    """
+    node = shutil.which("node")
+    if not (module and node):
+        return {}
+    pairs = [(native(library, image, settings), wasm(node, module, image)) for _ in range(runs)]
+    return {
+        "runs": runs,
+        "microseconds_per_step": median(slow for _, slow in pairs),
+        "native_microseconds_per_step": median(fast for fast, _ in pairs),
+        "times_the_native_library": median(slow / fast for fast, slow in pairs),
+    }
+
+
+def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str, float]:
+    """Time of a step of the native library, of NumPy and of the scalar reference, measured one after the other."""
     from python_ref import autograd, numpy_gpt
     from python_ref import model as reference
     from python_ref.corpus import documents
@@ -143,12 +189,7 @@ def host(library: Path, image: Path, text: Path, settings: Settings) -> dict[str
 
     assert settings.seed is not None, "options.check_seed lets only the chip draw it"
     seed = settings.seed
-
-    def native() -> float:
-        learner = Learner(Text(image.read_bytes()), path=library.resolve(), **model(settings))
-        return _best(lambda: len(learner.train()), 1)
-
-    best = min(native() for _ in range(20))
+    best = min(native(library, image, settings) for _ in range(20))
     names = documents(text)
     sizes, _ = configure.model(configure.sizes(settings), image)
     shape = reference.Shape(sizes.vocab_size, sizes.n_layer, sizes.n_embd, sizes.n_head, sizes.block_size)
@@ -204,19 +245,37 @@ def table(results: dict[str, Any]) -> list[Table]:
         f"{both['cycles_per_step_model']:,.0f}",
     )
     pair.add_row("instructions per generated token, the busier core", f"{both['instructions_per_token']:,.0f}")
-    native = Table(title="one training step on this machine", title_justify="left")
+    here = Table(title="one training step on this machine", title_justify="left")
     for column in ("", "microseconds", "ratio"):
-        native.add_column(column, justify="left" if not column else "right")
+        here.add_column(column, justify="left" if not column else "right")
     times = results["host"]
-    native.add_row("native library", f"{times['microseconds_per_step']:,.2f}", "1")
+    here.add_row("native library, best run", f"{times['microseconds_per_step']:,.2f}", "1")
     for name in ("numpy", "scalar"):
         value = times[f"{name}_microseconds_per_step"]
-        native.add_row(f"{name} reference", f"{value:,.0f}", f"{times[f'times_faster_than_{name}']:,.0f}")
-    return [summary, kernels, pair, native]
+        here.add_row(f"{name} reference", f"{value:,.0f}", f"{times[f'times_faster_than_{name}']:,.0f}")
+    return [summary, kernels, pair, here, wasm_table(results["wasm"])]
+
+
+def wasm_table(times: dict[str, float]) -> Table:
+    """What wasm_beside_native() returns, or that it was not measured."""
+    shown = Table(title="one training step in WebAssembly", title_justify="left")
+    for column in ("", "microseconds", "ratio"):
+        shown.add_column(column, justify="left" if not column else "right")
+    if not times:
+        shown.add_row("not measured: needs Node, clang and wasm-ld", "", "")
+        return shown
+    runs = f"median of {times['runs']} in turn"
+    shown.add_row(f"native library, {runs}", f"{times['native_microseconds_per_step']:,.2f}", "1")
+    ratio = f"{times['times_the_native_library']:,.1f}"
+    shown.add_row(f"program in Node, {runs}", f"{times['microseconds_per_step']:,.2f}", ratio)
+    return shown
 
 
 def ceilings(path: Path) -> dict[str, Any]:
-    """Recorded counts, under the names that bench.json gives them below "xtensa", and `tolerance`, a share of them."""
+    """Recorded counts, under the names that bench.json gives them below "xtensa", and `tolerance`, a share of them.
+
+    Under "wasm" a ratio of times, of which the tolerance is no share.
+    """
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
@@ -236,11 +295,15 @@ def main(
     library: Path,
     image: Path,
     text: Path,
+    module: Path | None,
     settings: Settings,
     made_from: dict[str, Any],
     output: Path,
 ) -> None:
-    """Measure everything, print the tables, write the JSON, which says what was measured: configure.with_text()."""
+    """Measure everything, print the tables, write the JSON, which says what was measured: configure.with_text().
+
+    module: of the WebAssembly program, or None where no toolchain makes one.
+    """
     options = {name: value for name, value in made_from["options"].items() if name != "kernels"}  # both are measured
     results = {
         **made_from,
@@ -251,6 +314,7 @@ def main(
             "two_cores": two_cores(plugin, asm, image),
         },
         "host": host(library, image, text, settings),
+        "wasm": wasm_beside_native(module, library, image, settings),
     }
     build_folder.write(output, (json.dumps(results, indent=1) + "\n").encode("ascii"))
     console = Console(width=WIDTH)
