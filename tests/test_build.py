@@ -314,6 +314,7 @@ def test_two_programs_at_once_say_what_each_says_alone(tmp_path, scons, programs
         (["erase", "port=/dev/no-such-port"], "there is no port /dev/no-such-port"),
         (["monitor", "port=/dev/null", "until=("], "until=( is no regular expression"),
         (["host", "seed=hw"], "seed=hw: only the chip draws its seed; give a number for host"),
+        (["pictures", "n_embd=8"], "pictures shows the default program: leave out n_embd="),
     ],
 )
 def test_mistakes_end_with_a_message(scons, words, message):

@@ -184,6 +184,7 @@ def test_a_target_involves_no_more_programs_than_it_needs(tmp_path):
         "memory": {"esp32", "library"},
         "flash-dataset": {"library"},
         "web": {"web", "esp32", "library"},
+        "pictures": {"web", "esp32", "library"},
         str(tmp_path / "wasm/kernels.wasm"): {"web", "esp32", "library"},
         "test": set(),
         str(tmp_path): {"esp32", "sim", "host", "bench", "web", "library"},

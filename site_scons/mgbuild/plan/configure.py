@@ -77,6 +77,13 @@ def made_from(settings: Settings, version: Version) -> dict[str, Any]:
     }
 
 
+def check_default(settings: Settings, target: str) -> None:
+    """Raise UserError unless every option that a firmware depends on has its default, which a target is about."""
+    changed = made_from(settings, Version(""))["changed"]
+    if changed:
+        raise UserError(f"{target} shows the default program: leave out {', '.join(f'{name}=' for name in changed)}")
+
+
 def with_text(record: Mapping[str, Any], image: Path) -> dict[str, Any]:
     """The record of `made_from` and what a packed data set says of its text, whose name alone does not tell."""
     header = dataset.read_header(image.read_bytes())

@@ -33,6 +33,9 @@ TARGETS = {
         ("web", "esp32", "library"),
         last=True,
     ),
+    "pictures": Target(
+        "make the pictures of README: the page in Chromium, losses, the chip's memory", ("web", "esp32", "library")
+    ),
     "test": Target("everything pytest and the linters check; k=EXPR narrows it", last=True),
     "mutants": Target("which test notices which fault of tests/mutants.toml; k=EXPR narrows it", last=True),
     "memory": Target("the memory report of the ESP32 firmware, as text, as a page and as JSON", ("esp32", "library")),
