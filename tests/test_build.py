@@ -434,6 +434,19 @@ def test_esp_idf_is_preferred_and_used_directly(tmp_path, scons, esp_idf):
     assert calls[-1].endswith("-lgcc")
 
 
+def test_bench_goes_on_without_webassembly_and_says_so(tmp_path, scons, esp_idf):
+    folder_with(tmp_path / "others", "sh", "gcc", "as", "ld", "qemu-system-xtensa")
+    env = bare_environment(f"{esp_idf}{os.pathsep}{tmp_path / 'others'}", tmp_path)
+    result = scons("-n", "bench", f"build={tmp_path / 'out'}", env=env)
+    assert result.returncode == 0, result.stdout + result.stderr
+    said = "WebAssembly is not measured: no compiler for WebAssembly: clang-22 and wasm-ld-22 not on PATH"
+    assert said in result.stdout
+    assert "wasm/" not in result.stdout.replace(said, "")
+    result = scons("-n", "web", f"build={tmp_path / 'out'}", env=env)
+    assert result.returncode == 2
+    assert "no compiler for WebAssembly" in result.stderr
+
+
 def test_llvm_is_taken_where_it_is_asked_for(tmp_path, scons, esp_idf):
     try:
         toolchain.find_xtensa("llvm")
