@@ -23,7 +23,7 @@ SHOWN = (
     "step",
 )  # elements whose text goes with the picture; and "names", the last that were invented
 COLOURS = 64  # are enough for a page, and make a third of the bytes
-ABOVE = 6  # CSS pixels above what is shown
+ROUND = 6  # CSS pixels above and below what is shown
 
 
 def shoot(folder: Path, schemes: list[str]) -> dict[str, bytes]:
@@ -84,7 +84,7 @@ def _settled(driver: webdriver.Chrome) -> bool:
 def _cut(driver: webdriver.Chrome) -> tuple[float, float]:
     """From where to where: training, and what a model can be asked, which the heads end."""
     training, heads = driver.find_element(By.TAG_NAME, "main").rect, driver.find_element(By.ID, "attention").rect
-    return training["y"] - ABOVE, heads["y"] + heads["height"]
+    return training["y"] - ROUND, heads["y"] + heads["height"] + ROUND
 
 
 def _compressed(png: bytes, figures: dict[str, str]) -> bytes:
