@@ -49,7 +49,7 @@ def draw(reference: Sequence[float], losses: Sequence[float], vocabulary: int, t
         difference = in_words(largest_difference(reference, losses))
         title = f"The same losses: at no step of {len(losses):,} do the two differ by more than {difference}"
         figure.text(0.012, 0.94, title, color=theme.ink, fontsize=13, fontweight="bold")
-        return svg(figure, theme, title, {"largest_difference": difference, "last_loss": f"{losses[-1]:.4f}"})
+        return svg(figure, theme, title)
 
 
 def _draw_whole(

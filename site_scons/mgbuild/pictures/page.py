@@ -17,11 +17,7 @@ from mgbuild import browser, page_server
 WIDTH, HEIGHT = 1160, 800  # CSS pixels of the window
 SCALE = 1.25  # pixels of one: README shows it smaller
 PATIENCE = 120  # seconds for a training, which takes one
-SHOWN = (
-    "checksum",
-    "mean",
-    "step",
-)  # elements whose text goes with the picture; and "names", the last that were invented
+SHOWN = ("checksum", "mean", "step")  # elements whose text goes with a picture, and "names", the last ones invented
 COLOURS = 64  # are enough for a page, and make a third of the bytes
 ROUND = 6  # CSS pixels above and below what is shown
 

@@ -67,10 +67,12 @@ def rules() -> Iterator[None]:
         yield
 
 
-def svg(figure: Figure, theme: Theme, title: str, source: Any) -> bytes:
-    """The file of a figure; source: what was drawn, as JSON has it, which goes with it. See source_of()."""
+def svg(figure: Figure, theme: Theme, title: str, source: Any = None) -> bytes:
+    """The file of a figure; source: what was drawn, as JSON has it, which goes with it for source_of()."""
     buffer = io.StringIO()
-    metadata = {"Title": title, "Source": json.dumps(source), "Date": None, "Creator": None}
+    metadata = {"Title": title, "Date": None, "Creator": None}
+    if source is not None:
+        metadata["Source"] = json.dumps(source)
     figure.savefig(buffer, format="svg", facecolor=theme.paper, metadata=metadata)
     head, end, drawing = buffer.getvalue().partition("</metadata>")
     return (head + end + re.sub(r'"[^"]*"', _rounded, drawing)).encode()
@@ -82,6 +84,5 @@ def _rounded(attribute: re.Match[str]) -> str:
 
 
 def source_of(svg: bytes) -> Any:
-    """What was drawn in a file that svg() has made."""
-    found = ElementTree.fromstring(svg).find(f".//{SOURCE}")
-    return json.loads(found.text or "") if found is not None else None
+    """What was drawn in a file that svg() has made with a source."""
+    return json.loads(ElementTree.fromstring(svg).findtext(f".//{SOURCE}", ""))
