@@ -23,6 +23,7 @@ import hypothesis
 import pytest
 from _pytest.mark.expression import Expression
 from cross import Cross
+from mgbuild import browser
 from mgbuild.device import ports
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
@@ -292,19 +293,13 @@ def page_folder(programs: Programs) -> Path:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[webdriver.Chrome]:
     """A browser without a window, which logs its console and its requests."""
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in paths:
-        said = "THE PAGE IS NOT TESTED: no chromium and chromedriver on PATH (Debian: chromium, chromium-driver)"
+    try:
+        with browser.started() as found:
+            yield found
+    except UserError as error:
+        said = f"THE PAGE IS NOT TESTED: {error}"
         warnings.warn(said, stacklevel=1)
         pytest.skip(said)
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(paths[0])
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(paths[1])))
-    yield started
-    started.quit()
 
 
 @pytest.fixture

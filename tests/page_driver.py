@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from mgbuild import browser
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
@@ -73,7 +74,4 @@ class Page:
 
     def look_like(self, width: int, height: int, scheme: str = "light") -> None:
         """Be in a window of so many CSS pixels, a phone's if it is narrow."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.look_like(self.driver, width, height, scheme)

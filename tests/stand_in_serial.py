@@ -51,7 +51,10 @@ class PortWire:
 
     def open(self, baud: int) -> bool:
         if not self.busy:
-            self._line.baudrate = baud
+            try:
+                self._line.baudrate = baud
+            except (OSError, *ports.FAILURES):
+                return False
         return not self.busy
 
     def read(self) -> bytes:

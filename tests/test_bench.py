@@ -1,13 +1,13 @@
 """Speed, in counts that do not depend on the machine: the line that a change may not cross."""
 
 import io
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, Programs
+from mgbuild import node
 from mgbuild.emulated import bench, profile
 from mgbuild.errors import UserError
 from mgbuild.plan import options
@@ -143,15 +143,7 @@ def test_scopes_hold_what_their_functions_call(programs: Programs) -> None:
             assert owner.phase == "generation"
 
 
-@pytest.fixture(scope="module")
-def node() -> str:
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("no Node here, which runs WebAssembly outside of a browser; Debian: apt install nodejs")
-    return found
-
-
-def test_webassembly_is_not_many_times_slower_than_the_native_library(programs: Programs, node: str) -> None:
+def test_webassembly_is_not_many_times_slower_than_the_native_library(programs: Programs) -> None:
     """A ratio of times that are taken in turn, so that what else this machine does is in both."""
     program = module(programs, "microgpt.wasm")
     found = bench.wasm_beside_native(program, programs.library(), programs.dataset(), options.parse({}), runs=5)
@@ -160,24 +152,26 @@ def test_webassembly_is_not_many_times_slower_than_the_native_library(programs: 
     assert found["times_the_native_library"] == pytest.approx(quotient, rel=0.3)
 
 
-def test_what_is_timed_is_the_whole_training(programs: Programs, node: str) -> None:
-    words = [node, str(bench.WASM_SCRIPT), str(module(programs, "microgpt.wasm")), str(programs.dataset())]
+def test_what_is_timed_is_the_whole_training(programs: Programs) -> None:
+    words = [
+        str(node.program()),
+        str(bench.WASM_SCRIPT),
+        str(module(programs, "microgpt.wasm")),
+        str(programs.dataset()),
+    ]
     said = subprocess.run(words, capture_output=True, encoding="utf-8", check=True).stdout
     lines = [line for line in said.splitlines() if not line.startswith("# ")]
     assert lines[: lines.index("weights crc32: e5240774") + 1] == programs.run_host().stdout.splitlines()
 
 
-def test_a_module_that_does_not_run_is_said(tmp_path: Path, node: str) -> None:
+def test_a_module_that_does_not_run_is_said(tmp_path: Path) -> None:
     (tmp_path / "broken.wasm").write_bytes(b"no module")
     with pytest.raises(UserError, match="(?s)broken.wasm .* ended with status 1: .*CompileError"):
-        bench.wasm(node, tmp_path / "broken.wasm", tmp_path / "broken.wasm")
+        bench.wasm(tmp_path / "broken.wasm", tmp_path / "broken.wasm")
 
 
-def test_without_node_webassembly_is_left_out_and_the_table_says_so(
-    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert bench.wasm_beside_native(tmp_path, programs.library(), programs.dataset(), options.parse({})) == {}
+def test_without_a_module_webassembly_is_left_out_and_the_table_says_so(programs: Programs) -> None:
+    assert bench.wasm_beside_native(None, programs.library(), programs.dataset(), options.parse({})) == {}
     console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)
     console.print(bench.wasm_table({}))
     assert "not measured" in console.export_text()

@@ -1,6 +1,5 @@
 """The page in a real browser: Debian's Chromium without a window, driven as a person would."""
 
-import base64
 import json
 import threading
 import time
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Programs
-from mgbuild import page_server
+from mgbuild import browser, page_server
 from page_driver import Page
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
@@ -236,9 +235,7 @@ def test_it_fits_its_window(page: Page, name: str, width: int, height: int, sche
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for suffix, beyond in (("", False), ("-whole", True)):
         size = page.driver.execute_script("return document.documentElement.scrollHeight") if beyond else height
-        clip = {"x": 0, "y": 0, "width": width, "height": size, "scale": 1}
-        words = {"clip": clip, "captureBeyondViewport": beyond}
-        picture = base64.b64decode(page.driver.execute_cdp_cmd("Page.captureScreenshot", words)["data"])
+        picture = browser.screenshot(page.driver, width, size, beyond=beyond)
         (SCREENSHOTS / f"{name}{suffix}.png").write_bytes(picture)
 
 

@@ -146,9 +146,7 @@ def test_a_board_that_cannot_have_it_is_refused(open_page: OpenPage, chip: dict,
         assert page.text("checksum") == "e5240774"
 
 
-def test_what_is_damaged_on_its_way_is_noticed_and_written_again(
-    open_page: OpenPage, programs: Programs
-) -> None:
+def test_what_is_damaged_on_its_way_is_noticed_and_written_again(open_page: OpenPage, programs: Programs) -> None:
     with board(open_page, damage_block=2) as (page, chip, _):
         connect(page)
         refused(page, "install", "What is in flash for the firmware is not what was sent.")

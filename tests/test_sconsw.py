@@ -16,11 +16,11 @@ from conftest import ROOT, Completed
 # What any machine has.
 BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", "grep", "readlink", "true", "find")
 LLVM = ("clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
-BROWSER = ("node", "chromium", "chromedriver")
+BROWSER = ("chromium", "chromedriver")
 TOOLS = (*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc", *BROWSER)
 XTENSA = ["clang-22", "llvm-22", "binutils-xtensa-lx106"]
 FOR_TESTS = [*XTENSA, "qemu-system-misc", "lld-22", "gcc"]
-BROWSER_PACKAGES = ["nodejs", "chromium", "chromium-driver"]
+BROWSER_PACKAGES = ["chromium", "chromium-driver"]
 PACKAGES = (*XTENSA, "qemu-system-misc", "lld-22", *BROWSER_PACKAGES)
 
 PYTHON = f'exec {sys.executable} "$@"'
@@ -115,7 +115,7 @@ def test_a_complete_machine_only_runs_scons(machine: Machine) -> None:
         (["n_layer=2"], [*XTENSA, "gcc"]),
         (["flash", "monitor"], [*XTENSA, "gcc"]),
         (["sim"], [*XTENSA, "qemu-system-misc"]),
-        (["bench"], [*XTENSA, "qemu-system-misc", "gcc", "lld-22", "nodejs"]),
+        (["bench"], [*XTENSA, "qemu-system-misc", "gcc", "lld-22"]),
         (["pictures"], [*XTENSA, "lld-22", "gcc", "chromium", "chromium-driver"]),
         (["web"], [*XTENSA, "lld-22", "gcc"]),
         (["build/web"], [*XTENSA, "lld-22", "gcc"]),
@@ -132,19 +132,19 @@ def test_a_target_installs_what_it_needs_and_nothing_else(
     assert " ".join(installed).split() == needed
 
 
-@pytest.mark.parametrize("apt", [PACKAGES[:-3], None], ids=["not in the lists", "no apt-get"])
+@pytest.mark.parametrize("apt", [PACKAGES[:-2], None], ids=["not in the lists", "no apt-get"])
 def test_without_a_browser_the_tests_run_and_it_is_said(machine: Machine, apt: tuple[str, ...] | None) -> None:
     result = machine("test", has=(*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc"), apt=apt)
     assert (result.returncode, result.stdout) == (0, "python -m SCons -Q test\n")
-    said = "goes on without nodejs chromium chromium-driver: the tests and measurements that need them will be SKIPPED"
+    said = "goes on without chromium chromium-driver: the tests and measurements that need them will be SKIPPED"
     assert said in result.stderr
 
 
 def test_without_webassembly_bench_measures_the_rest(machine: Machine) -> None:
     """ESP-IDF's compiler does for the chip; clang for WebAssembly is not in the lists of every system."""
-    result = machine("bench", has=("xtensa-esp32-elf-gcc", "qemu-system-xtensa", "gcc"), apt=("nodejs",))
+    result = machine("bench", has=("xtensa-esp32-elf-gcc", "qemu-system-xtensa", "gcc"), apt=())
     assert (result.returncode, result.stdout) == (0, "python -m SCons -Q bench\n")
-    assert "goes on without clang-22 lld-22 nodejs: " in result.stderr
+    assert "goes on without clang-22 lld-22: " in result.stderr
 
 
 def test_only_missing_packages_are_installed(machine: Machine) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from conftest import ROOT, Programs
 from kernels import Call
 from mgbuild.errors import UserError
+from mgbuild.node import program as node_program
 from mgbuild.plan import toolchain
 
 RUN_TIMEOUT = 120
@@ -28,12 +28,9 @@ def module(programs: Programs, name: str) -> Path:
 
 
 def node(script: str, *words: str | Path) -> Any:
-    """What a script of tests/page prints, from JSON; the test is skipped where there is no Node."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("no Node here, which runs WebAssembly outside of a browser; Debian: apt install nodejs")
+    """What a script of tests/page prints, from JSON."""
     result = subprocess.run(
-        [program, str(ROOT / "tests/page" / script), *map(str, words)],
+        [node_program(), str(ROOT / "tests/page" / script), *map(str, words)],
         capture_output=True,
         encoding="utf-8",
         timeout=RUN_TIMEOUT,

@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mgbuild import npm_packages, page_server
+from mgbuild import node, page_server
 from mgbuild.errors import reporting
 from mgbuild.plan import build_folder
 from mgbuild.plan.options import Settings
 from SCons.Script import Action
 from SCons.Script.SConscript import SConsEnvironment
 
-NPM = tuple(f"web/{name}" for name in npm_packages.NAMED_BY)
+NPM = tuple(f"web/{name}" for name in node.NAMED_BY)
 # What the page uses of the packages, and their licences; a bundle has others in it.
 PACKAGED = (
     *("esptool-js/bundle.js", "esptool-js/LICENSE", "pako/LICENSE", "atob-lite/LICENSE.md"),
@@ -23,7 +23,7 @@ def _write_chip(target: list, source: list, env: SConsEnvironment) -> None:
     from mgbuild.device import transfer  # here, so that other targets take no package but SCons
     from mgbuild.firmware import image, memory
 
-    elf, report = (Path(str(node)) for node in source[:2])
+    elf, report = (Path(str(path)) for path in source[:2])
     layout = image.flash_layout(elf)
     chip = {
         "banks": list(memory.read(report).plan["banks"].values()),
@@ -44,7 +44,7 @@ def _copy(target: list, source: list, env: SConsEnvironment) -> None:
 
 
 def _fetch(target: list, source: list, env: SConsEnvironment) -> None:
-    npm_packages.fetch(Path("web"), Path(str(target[0])).parents[2])
+    node.fetch_packages(Path("web"), Path(str(target[0])).parents[2])
 
 
 def _page(env: SConsEnvironment, folder: str, module: list, firmware: dict, settings: Settings) -> list:
@@ -56,12 +56,12 @@ def _page(env: SConsEnvironment, folder: str, module: list, firmware: dict, sett
     fetched = env.Command(
         [f"{folder}/../npm/node_modules/{name}" for name in PACKAGED], NPM, Action(reporting(_fetch), "fetch $SOURCE")
     )
-    env.Precious(env.MadeBy(fetched, npm_packages.__file__))
+    env.Precious(env.MadeBy(fetched, node.__file__))
     copies: Sequence[tuple[object, str]] = [
         *((str(path), path.name) for path in files),
-        *((node, f"packages/{name}") for node, name in zip(fetched, PACKAGED, strict=True)),
+        *((package, f"packages/{name}") for package, name in zip(fetched, PACKAGED, strict=True)),
         ("LICENSE", "LICENSE"),
-        *((node, Path(str(node)).name) for node in module),
+        *((program, Path(str(program)).name) for program in module),
         *((firmware[name], name) for name in ("dataset.bin", "firmware.bin")),
     ]
     action = Action(reporting(_copy), "make $TARGET")

@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 import subprocess
 import time
 import tomllib
@@ -15,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mgbuild import node
 from mgbuild.emulated import profile
 from mgbuild.errors import UserError
 from mgbuild.plan import build_folder, configure, dataset
@@ -147,13 +147,13 @@ def native(library: Path, image: Path, settings: Settings) -> float:
     return _best(lambda: len(learner.train()), 1)
 
 
-def wasm(node: str, module: Path, image: Path) -> float:
+def wasm(module: Path, image: Path) -> float:
     """Microseconds for a step of the WebAssembly program in a new Node, over a whole training, by the program's count.
 
-    node: path of Node. What Node takes to compile the module better while it runs is in it, as when somebody opens the
+    What Node takes to compile the module better while it runs is in it, as when somebody opens the
     page and presses Train. Raises UserError where the program does not come to its end.
     """
-    words = [node, str(WASM_SCRIPT), str(module), str(image)]
+    words = [str(node.program()), str(WASM_SCRIPT), str(module), str(image)]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=False)
     found = re.search(r"^# time per step: (\S+) ms$", done.stdout, re.MULTILINE)
     if done.returncode != 0 or not found:
@@ -166,12 +166,11 @@ def wasm_beside_native(
 ) -> dict[str, float]:
     """The WebAssembly program in Node beside the native library, a training of each in turn: medians, and the ratio's.
 
-    A pair is measured within a second, so what else the machine does slows both. Without Node or a module: nothing.
+    A pair is measured within a second, so what else the machine does slows both. Without a module: nothing.
     """
-    node = shutil.which("node")
-    if not (module and node):
+    if module is None:
         return {}
-    pairs = [(native(library, image, settings), wasm(node, module, image)) for _ in range(runs)]
+    pairs = [(native(library, image, settings), wasm(module, image)) for _ in range(runs)]
     return {
         "runs": runs,
         "microseconds_per_step": median(slow for _, slow in pairs),
@@ -262,7 +261,7 @@ def wasm_table(times: dict[str, float]) -> Table:
     for column in ("", "microseconds", "ratio"):
         shown.add_column(column, justify="left" if not column else "right")
     if not times:
-        shown.add_row("not measured: needs Node, clang and wasm-ld", "", "")
+        shown.add_row("not measured: needs clang and wasm-ld", "", "")
         return shown
     runs = f"median of {times['runs']} in turn"
     shown.add_row(f"native library, {runs}", f"{times['native_microseconds_per_step']:,.2f}", "1")
