@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mgbuild.emulated import emulator
 from mgbuild.errors import UserError
 from mgbuild.plan import options, toolchain
+from mgbuild.plan.dataset import read_header
 from microgpt import Learner, Text
 
 from python_ref import numpy_gpt
@@ -249,11 +250,12 @@ def test_what_is_no_number_of_this_console(parse_real: Callable, text: str) -> N
     assert parse_real(text) is None
 
 
-def test_info_says_what_is_there(ask: Ask, learner: Learner) -> None:
+def test_info_says_what_is_there(ask: Ask, learner: Learner, programs: Programs) -> None:
+    text = read_header(programs.dataset().read_bytes())
     (answer,) = ask("info")
     assert answer.lines[2:6] == [
         "cores: 1",
-        "text: 32033 documents, 26 characters",
+        f"text: 32033 documents, 26 characters, crc32 {text.crc32:08x}",
         "model: n_embd=12 n_head=3 n_layer=2 block_size=10, 4224 parameters",
         f"training: seed 5, step {STEPS} of {STEPS}, weights crc32 {learner.checksum}",
     ]
