@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-PATIENCE = 60  # seconds until something must have happened; a page needs one or two, more when every process builds
+PATIENCE = 120  # seconds until something must have happened; a page needs one or two, more when every process builds
 READY = "Ready. Press Train."
 SHOWN = ("status", "failure", "text-status", "text-failure", "fit", "board-status", "board-failure", "verdict")
 
@@ -56,11 +56,11 @@ class Page:
         """Type a text in the place of the one that is there."""
         self[name].send_keys(Keys.CONTROL + "a", Keys.NULL, Keys.DELETE, text)
 
-    def train(self, **settings: object) -> None:
+    def train(self, button: str = "train", /, **settings: object) -> None:
         """Press Train, with these settings, and wait until it is done."""
         for name, value in settings.items():
             self.fill(name, str(value))
-        self["train"].click()
+        self[button].click()
         self.wait(lambda: self.text("status").startswith("Done: "))
 
     def paste(self, text: str) -> None:

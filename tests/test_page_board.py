@@ -1,6 +1,7 @@
 """A board on the page, in a real browser: its port leads to an emulated core's console or to the stand-in chip."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,9 +14,11 @@ from mgbuild.errors import UserError
 from mgbuild.plan import configure, dataset
 from page_driver import READY, Page
 from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
 from stand_in_chip import ESP32S2_MAGIC, StandInChip
 from stand_in_console import StandInConsole
-from stand_in_serial import PortWire, ProcessWire, Wire, served
+from stand_in_serial import PacedWire, PortWire, ProcessWire, Wire, served
+from test_esp32_port import IN_LOADER
 
 WEB_SERIAL = (ROOT / "tests/page/web_serial.js").read_text()
 VERSION = f"microgpt-lx6 {configure.version(ROOT).name}"
@@ -72,6 +75,32 @@ def test_a_board_trains_to_the_checksum_of_this_browser(open_page: OpenPage, cor
             "Equal: at step 1,000 of 1,000 the board and this browser have the same weights, bit for bit: e5240774."
         )
         page.wait(lambda: page.text("verdict") == expected)
+        page.fill("prompt", "ma")
+        page.wait(lambda: page.text("next").split("\n")[:4] == ["r", "16.8 %", "n", "12.6 %"])
+        page["prompt"].send_keys(Keys.ENTER)
+        page.wait(lambda: len(page.text("completions").split(", ")) == 10)
+        assert all(name.startswith("ma") for name in page.text("completions").split(", "))
+
+
+def test_an_emulated_esp32_trains_other_settings_to_the_same(
+    open_page: OpenPage, programs: Programs, esp32_emulator: str, tmp_path: Path
+) -> None:
+    flash = Path(shutil.copy(programs.esp32() / "factory.bin", tmp_path))
+    chosen = {"seed": 99, "n_embd": 20, "n_head": 5, "n_layer": 2, "block_size": 11, "steps": 150, "lr": 0.02}
+    with open_page(ProcessWire(emulator.command_esp32(esp32_emulator, flash, "stdio"))) as page:
+        connect(page)  # stops the run that it had begun
+        assert page.text("train") == "Go on"
+        page.fill("n_embd", "200")
+        page["again"].click()
+        page.wait(lambda: "bytes" in page.text("failure"))  # the chip's own refusal
+        page.train("again", **chosen)
+        assert f"weights crc32: {page.text('checksum')}" == programs.run_host(**chosen).stdout.splitlines()[-1]
+        page.wait(lambda: page.text("verdict").startswith("Equal: at step 150 of 150 "))
+        page["teach"].click()
+        page["teach"].send_keys(Keys.ENTER)
+        page.wait(lambda: page.text("taught").startswith("Its surprise at “zoe” was "))
+        page["compare"].click()
+        page.wait(lambda: page.text("verdict").startswith("Not equal: "))
 
 
 # ---- Installing -----------------------------------------------------------------------------------------------------
@@ -184,6 +213,19 @@ def test_a_board_without_the_program_can_be_given_it(open_page: OpenPage, progra
             with StandInConsole(chip):
                 install(page)
             assert chip.flash == (programs.esp32() / "factory.bin").read_bytes()
+
+
+def test_an_emulated_esp32_is_given_it_through_the_loader_in_its_rom(
+    open_page: OpenPage, programs: Programs, esp32_emulator: str, tmp_path: Path
+) -> None:
+    """Its pins are as BOOT held down leaves them, and nothing can reset it: the program does not start at the end."""
+    flash = tmp_path / "flash.bin"
+    flash.write_bytes(b"\xff" * (4 << 20))
+    words = emulator.command_esp32(esp32_emulator, flash, "stdio", in_turns=True)
+    with open_page(PacedWire([*words, *IN_LOADER])) as page:
+        refused(page, "connect", "Nothing on this port answers as this program does.")
+        refused(page, "install", "It is written. Now press EN (RST) on the board, which this port could not do")
+    assert flash.read_bytes() == (programs.esp32() / "factory.bin").read_bytes()
 
 
 # ---- One's own text -------------------------------------------------------------------------------------------------

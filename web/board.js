@@ -10,6 +10,7 @@ const NO_SERIAL =
   "Without them the command line does it: ./sconsw flash monitor";
 const NO_PROGRAM =
   "Nothing on this port answers as this program does. Press EN (RST) on the board and connect again, or install the firmware on it.";
+const NOT_STARTED = "It is written. Now press EN (RST) on the board, which this port could not do, and connect.";
 
 const at = (id) => document.getElementById(id);
 
@@ -179,14 +180,16 @@ export class Board {
       at("written").value = share;
     };
     at("board-status").textContent = "Asking the chip…";
+    let written = false;
     try {
       const { write } = await import("./install.js");
       await write(this.#port, parts, this.#page.files.chip.flash.bytes, progress);
+      written = true;
       at("board-status").textContent = "It starts…";
       await this.#open(this.#port);
     } catch (error) {
       await this.#page.use(null);
-      throw error;
+      throw written ? new BoardError(NOT_STARTED) : error;
     }
   }
 
