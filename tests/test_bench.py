@@ -196,7 +196,11 @@ def test_the_tables_fit_80_columns() -> None:
     cores = {"asm": firmware, "plain": firmware, "two_cores": pair}
     wasm = dict.fromkeys(("native_microseconds_per_step", "microseconds_per_step"), 264_000.0)
     wasm |= {"runs": 11, "times_the_native_library": 123.4}
-    results = {"options": {"seed": 42}, "xtensa": cores, "host": times, "wasm": wasm}
+    error = {"cases": 10, "median": 0.012, "tenth": 0.034, "worst": 0.234, "mean": -0.001}
+    fit = {f"{kind}_{cores}": error for kind in ("fitted", "held_out") for cores in (1, 2)}
+    fit |= {"short_runs": error, "long_runs": error}
+    fit["run"] = {"1": {"estimated": 261_234.0, "counted": 255_809.0}}
+    results = {"options": {"seed": 42}, "xtensa": cores, "host": times, "wasm": wasm, "time_model": fit}
     console = Console(width=bench.WIDTH, file=io.StringIO(), record=True)
     for part in bench.table(results):
         console.print(part)

@@ -259,8 +259,9 @@ def test_info_says_what_is_there(ask: Ask, learner: Learner, programs: Programs)
         "model: n_embd=12 n_head=3 n_layer=2 block_size=10, 4224 parameters",
         f"training: seed 5, step {STEPS} of {STEPS}, weights crc32 {learner.checksum}",
     ]
-    taken, there = map(int, re.fullmatch(r"memory: (\d+) of (\d+) bytes", answer.lines[6]).groups())
-    purposes = {line[12:]: int(line[:10]) for line in answer.lines[7:]}
+    assert answer.lines[6].startswith("time: about ")
+    taken, there = map(int, re.fullmatch(r"memory: (\d+) of (\d+) bytes", answer.lines[7]).groups())
+    purposes = {line[12:]: int(line[:10]) for line in answer.lines[8:]}
     assert list(purposes) == [
         *("order of documents", "weights", "Adam's first moments", "Adam's second moments"),
         *("activations", "gradients and scratch"),

@@ -148,6 +148,7 @@ def test_info_says_that_memory_holds_activations_alone(
     amounts = {line.split(maxsplit=1)[1]: int(line.split()[0]) for line in info.lines if line.startswith("  ")}
     assert amounts.pop("activations") == taken < 4 * learner.parameters / 5
     assert set(amounts.values()) == {0}
+    assert not any(line.startswith("time: ") for line in info.lines), "there is nothing to train"
 
 
 def test_what_trains_is_refused(programs: Programs, weights: Path, options: dict[str, object]) -> None:

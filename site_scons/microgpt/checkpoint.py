@@ -171,6 +171,13 @@ class Checkpoint:
         """CRC-32 of the weights, as the program prints it."""
         return f"{zlib.crc32(self._part('weights', '<f4').tobytes()):08x}"
 
+    def with_numbers(self, **numbers: float) -> "Checkpoint":
+        """The same but for these numbers of the header. Raises CheckpointError for what the programs in C refuse."""
+        header = np.frombuffer(self.data, HEADER, 1)[0].copy()
+        for name, value in numbers.items():
+            header[name] = value
+        return Checkpoint(_with_header(header, self.data[_HEADER_BYTES:]))
+
     def weights_alone(self) -> "Checkpoint":
         """The lighter form of it."""
         known = {name: self[name] for name in ("text_crc32", "documents", "steps", "step", "lr")}

@@ -105,6 +105,20 @@ class Learner:
         """Training steps so far."""
         return self._c.microgpt_steps_taken(self._handle)
 
+    @property
+    def effort(self) -> library.Effort:
+        """What the time of the step taken last follows from on a chip, besides shape and document.
+
+        The shares of hidden values that ReLU let pass, and of weights that Adam took care of: see
+        mgbuild.plan.training_time. Raises Error before the first step.
+        """
+        if not self.steps_taken:
+            raise Error("no step has been taken yet")
+        found = library.Effort()
+        with self._lock:
+            self._c.microgpt_effort(self._handle, found)
+        return found
+
     def train(
         self, steps: int | None = None, progress: Callable[[int, float], None] | None = None, every: int = 100
     ) -> np.ndarray:

@@ -10,6 +10,7 @@ LIBRARY = Path(__file__).resolve().parents[2] / "build" / "host" / "libmicrogpt.
 ENVIRONMENT = "MICROGPT_LIBRARY"  # names another library than the one `scons host` builds by default
 
 MOST_BANKS = 4
+EFFORT_FACTORS, CAREFUL_AFTER = 6, 900  # src_c/core/training_time.h
 REDUCIBLE = ("n_embd", "n_layer", "block_size", "steps")  # enum reducible of src_c/core/plan.h
 
 
@@ -52,6 +53,18 @@ class Parameters(Structure):
     _fields_ = [("values", POINTER(c_float)), ("first_moments", POINTER(c_float)), ("second_moments", POINTER(c_float))]
 
 
+class Positions(Structure):
+    """struct positions of src_c/core/training_time.h."""
+
+    _fields_ = [(name, c_float) for name in ("count", "squared")]
+
+
+class Effort(Structure):
+    """struct effort of src_c/core/training_time.h."""
+
+    _fields_ = [(name, c_float) for name in ("active", "careful")]
+
+
 def plan_structure(arrays: int, purposes: int) -> type[Structure]:
     """struct microgpt_plan of src_c/library/microgpt.h, for as many arrays and purposes as the library names."""
 
@@ -74,12 +87,23 @@ def load(path: Path | None = None) -> ctypes.CDLL:
     if not chosen.is_file():
         raise OSError(f"{chosen} is not built yet: ./sconsw host, or {ENVIRONMENT}=PATH for another")
     library = ctypes.CDLL(str(chosen))
+    timed = [POINTER(Shape), POINTER(Positions), POINTER(Effort)]
     signatures = {
         "microgpt_error": (c_char_p, []),
         "microgpt_array_name": (c_char_p, [c_uint32]),
         "microgpt_purpose_name": (c_char_p, [c_uint32]),
         "microgpt_array_purpose": (c_uint32, [c_uint32]),
         "microgpt_plan": (c_int32, [POINTER(Request), POINTER(c_uint32), c_uint32, c_void_p]),
+        "microgpt_positions": (None, [c_void_p, c_uint32, c_uint32, POINTER(Positions)]),
+        "microgpt_effort_of_run": (None, [POINTER(Shape), POINTER(Positions), c_uint32, c_float, POINTER(Effort)]),
+        "microgpt_effort_factors": (None, [POINTER(Shape), POINTER(Positions), c_uint32, c_float, c_void_p]),
+        "microgpt_training_cycles": (c_float, [*timed, c_uint32]),
+        "microgpt_training_seconds": (
+            c_float,
+            [POINTER(Shape), POINTER(Positions), c_uint32, c_float, c_uint32, c_float],
+        ),
+        "microgpt_training_terms": (None, [*timed, c_uint32, c_void_p]),
+        "microgpt_training_term_name": (c_char_p, [c_uint32]),
         "microgpt_new": (c_void_p, [c_char_p, c_uint32, POINTER(Shape), POINTER(Recipe)]),
         "microgpt_resume": (c_void_p, [c_char_p, c_uint32, c_char_p, c_uint32]),
         "microgpt_save": (c_uint32, [c_void_p, c_uint32, c_void_p, c_uint32]),
@@ -91,6 +115,7 @@ def load(path: Path | None = None) -> ctypes.CDLL:
         "microgpt_memory": (None, [c_void_p, POINTER(Parameters)]),
         "microgpt_weights_changed": (None, [c_void_p]),
         "microgpt_train": (c_uint32, [c_void_p, c_uint32, c_void_p]),
+        "microgpt_effort": (None, [c_void_p, POINTER(Effort)]),
         "microgpt_complete": (c_uint32, [c_void_p, c_void_p, c_uint32, c_float]),
         "microgpt_next": (None, [c_void_p, c_char_p, c_uint32, c_float, c_void_p]),
         "microgpt_loss": (c_float, [c_void_p, c_char_p, c_uint32, c_void_p]),

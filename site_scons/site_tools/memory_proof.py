@@ -52,13 +52,15 @@ def _memory(env: SConsEnvironment, report: list, accepted: str, settings: Settin
     return env.OnTerminal(env.Alias("memory", report, Action(reporting(execute), None)))
 
 
-def _fit(env: SConsEnvironment, report: list, library: list) -> list:
-    """Target `fit`: print which shapes fit."""
+def _fit(env: SConsEnvironment, report: list, library: list, dataset: list) -> list:
+    """Target `fit`: print which shapes fit, and how long their training takes."""
 
     def execute(target: list, source: list, env: SConsEnvironment) -> None:
         from mgbuild.firmware import fit, memory
+        from mgbuild.plan.training_time import TextLengths
 
-        print(fit.text(memory.read(Path(str(report[0]))), Path(str(library[0]))))
+        lengths = TextLengths.of_image(Path(str(dataset[0])).read_bytes())
+        print(fit.text(memory.read(Path(str(report[0]))), Path(str(library[0])), lengths))
 
     return env.OnTerminal(env.Alias("fit", report, Action(reporting(execute), None)))
 

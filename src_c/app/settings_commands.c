@@ -8,6 +8,7 @@
 #include "app/remember.h"
 #include "app/settings.h"
 #include "board/board.h"
+#include "core/training_time.h"
 #include "generated/version.h"
 #include "text/print.h"
 
@@ -211,6 +212,29 @@ static void print_labelled(const char *label, uint32_t value) {
     print_unsigned(value, 1);
 }
 
+#define TYPICAL_MHZ 240 // of an ESP32
+#define MOST_DECIMALS 4u // of seconds
+
+// How long the model's training takes a chip: this one, or elsewhere one with the cores that the settings ask for.
+static void print_time(void) {
+    const struct plan_request *request = &program.request;
+    const uint32_t mhz = board_is_chip() ? board_cycles_per_millisecond() / 1000 : TYPICAL_MHZ;
+    const uint32_t cores = board_is_chip() ? program.team.members : settings.cores;
+    const struct positions positions =
+        positions_of_text(program.dataset.offsets, program.dataset.documents, request->shape.block_size);
+    const float seconds = training_seconds(&request->shape, &positions, request->steps, program.learner.learning_rate, cores, (float)mhz);
+    uint32_t decimals = 0;
+    for (float first_digits = seconds; first_digits < 10.0f && decimals < MOST_DECIMALS; first_digits *= 10.0f) {
+        ++decimals;
+    }
+    print_text("time: about ");
+    print_fixed(seconds, decimals);
+    print_labelled(" s for ", request->steps);
+    print_labelled(" steps of an ESP32 with cores=", cores);
+    print_labelled(" at ", mhz);
+    print_text(" MHz, by the cycle model\n");
+}
+
 static void print_memory(void) {
 #define NAME(name, text) text,
     static const char *const purposes[] = {PURPOSES(NAME)};
@@ -272,6 +296,9 @@ enum command_state info(char *arguments) {
     print_text(", weights crc32 ");
     print_hex(learner_checksum(&program.learner));
     print_text("\n");
+    if (!program.learner.model.generates) {
+        print_time();
+    }
     print_memory();
     remember_print_wear();
     if (program.is_outdated) {

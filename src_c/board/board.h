@@ -21,6 +21,9 @@ enum {
 };
 int32_t board_console_read(void);
 
+// Whether the program runs on the chip that it is made for, whose processor cycles board_cycles() counts then.
+bool board_is_chip(void);
+
 // Says what the program runs on, in a line or two.
 void board_print_info(void);
 

@@ -88,6 +88,42 @@ int32_t microgpt_plan(const struct plan_request *request, const uint32_t *bank_b
     return 1;
 }
 
+void microgpt_positions(const uint32_t *offsets, uint32_t documents, uint32_t block_size, struct positions *result) {
+    *result = positions_of_text(offsets, documents, block_size);
+}
+
+void microgpt_effort_of_run(const struct model_shape *shape, const struct positions *positions, uint32_t steps,
+                            float learning_rate, struct effort *result) {
+    *result = effort_of_run(shape, positions, steps, learning_rate);
+}
+
+void microgpt_effort_factors(const struct model_shape *shape, const struct positions *positions, uint32_t steps,
+                             float learning_rate, float *factors) {
+    effort_factors(shape, positions, steps, learning_rate, factors);
+}
+
+float microgpt_training_cycles(const struct model_shape *shape, const struct positions *positions, const struct effort *effort,
+                               uint32_t cores) {
+    return training_cycles(shape, positions, effort, cores);
+}
+
+float microgpt_training_seconds(const struct model_shape *shape, const struct positions *positions, uint32_t steps,
+                                float learning_rate, uint32_t cores, float mhz) {
+    return training_seconds(shape, positions, steps, learning_rate, cores, mhz);
+}
+
+void microgpt_training_terms(const struct model_shape *shape, const struct positions *positions, const struct effort *effort,
+                             uint32_t cores, float *terms) {
+    training_terms(shape, positions, effort, cores, terms);
+}
+
+const char *microgpt_training_term_name(uint32_t term) {
+#define NAME(name, value) #name,
+    static const char *const names[] = {TERMS(NAME)};
+#undef NAME
+    return term < TRAINING_TERMS ? names[term] : NULL;
+}
+
 // A learner of that text without a model; NULL without memory for it.
 static struct microgpt *allocate(const void *image, uint32_t image_bytes, uint32_t seed_words) {
     struct microgpt *microgpt = calloc(1, sizeof(*microgpt));
@@ -281,6 +317,43 @@ uint32_t microgpt_train(struct microgpt *microgpt, uint32_t steps, float *losses
         }
     }
     return steps;
+}
+
+// Share of the hidden values of the last document that ReLU has let pass.
+static float active_share(const struct learner *learner) {
+    const struct model_shape *shape = &learner->model.shape;
+    const uint32_t *last = learner->dataset.offsets + learner->order[(learner->step - 1) % learner->order_length];
+    const uint32_t positions = (uint32_t)positions_of_text(last, 1, shape->block_size).count;
+    const uint32_t hidden = positions * N_HIDDEN(shape);
+    uint32_t active = 0;
+    for (uint32_t l = 0; l < shape->n_layer; ++l) {
+        const struct layer_activations layer = layer_activations(&learner->model, l);
+        for (uint32_t i = 0; i < hidden; ++i) {
+            active += layer.hidden.first[i] > 0.0f;
+        }
+    }
+    return (float)active / (float)(shape->n_layer * hidden);
+}
+
+// Share of the weights in matrices whose second moment is small; of a pair with one such two thirds (struct effort).
+static float careful_share(const struct learner *learner) {
+    const float small_root = ADAM_FAST_RATIO * ADAM_EPSILON;
+    const float exact_below = small_root * small_root * learner->schedule.second_normaliser;
+    if (learner->schedule.least_second >= exact_below) {
+        return 0.0f;
+    }
+    const float *second = weights_at(&learner->model.shape, learner->parameters.second_moments).lm_head;
+    const uint32_t pairs = (uint32_t)(learner->parameters.second_moments + learner->model.parameters - second) / 2;
+    uint32_t thirds = 0;
+    for (uint32_t i = 0; i < pairs; ++i) {
+        const uint32_t small = (uint32_t)(second[2 * i] < exact_below) + (second[2 * i + 1] < exact_below);
+        thirds += small + (small > 0);
+    }
+    return (float)thirds / (float)(3 * pairs);
+}
+
+void microgpt_effort(const struct microgpt *microgpt, struct effort *result) {
+    *result = (struct effort){active_share(&microgpt->learner), careful_share(&microgpt->learner)};
 }
 
 uint32_t microgpt_complete(struct microgpt *microgpt, uint8_t *tokens, uint32_t given, float temperature) {

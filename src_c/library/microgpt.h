@@ -8,6 +8,7 @@
 
 #include "core/checkpoint.h"
 #include "core/learner.h"
+#include "core/training_time.h"
 
 #define MICROGPT_API __attribute__((visibility("default")))
 
@@ -32,6 +33,22 @@ struct microgpt_plan {
 // Returns 1, or 0 for a shape that makes no model. A plan with bytes missing is a plan; microgpt_error() then says so.
 MICROGPT_API int32_t microgpt_plan(const struct plan_request *request, const uint32_t *bank_bytes, uint32_t banks,
                                    struct microgpt_plan *result);
+
+// The time of training: core/training_time.h. Shapes are such as shape_check() accepts, cores 1 or 2.
+MICROGPT_API void microgpt_positions(const uint32_t *offsets, uint32_t documents, uint32_t block_size, struct positions *result);
+MICROGPT_API void microgpt_effort_of_run(const struct model_shape *shape, const struct positions *positions, uint32_t steps,
+                                         float learning_rate, struct effort *result);
+MICROGPT_API float microgpt_training_cycles(const struct model_shape *shape, const struct positions *positions,
+                                            const struct effort *effort, uint32_t cores);
+MICROGPT_API float microgpt_training_seconds(const struct model_shape *shape, const struct positions *positions, uint32_t steps,
+                                             float learning_rate, uint32_t cores, float mhz);
+
+// What those shares and that sum are made of; the names of the terms, NULL beyond the last.
+MICROGPT_API void microgpt_effort_factors(const struct model_shape *shape, const struct positions *positions, uint32_t steps,
+                                          float learning_rate, float *factors);
+MICROGPT_API void microgpt_training_terms(const struct model_shape *shape, const struct positions *positions,
+                                          const struct effort *effort, uint32_t cores, float *terms);
+MICROGPT_API const char *microgpt_training_term_name(uint32_t term);
 
 struct microgpt;
 
@@ -61,6 +78,9 @@ MICROGPT_API void microgpt_weights_changed(struct microgpt *microgpt);
 
 // Takes `steps` training steps, and stops after one whose loss is not finite. losses: room for them. Returns how many it took.
 MICROGPT_API uint32_t microgpt_train(struct microgpt *microgpt, uint32_t steps, float *losses);
+
+// The effort of the step that microgpt_train() took last. After one at least.
+MICROGPT_API void microgpt_effort(const struct microgpt *microgpt, struct effort *result);
 
 // See core/learner.h. Tokens are below vocab_size.
 MICROGPT_API uint32_t microgpt_complete(struct microgpt *microgpt, uint8_t *tokens, uint32_t given, float temperature);

@@ -11,19 +11,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from microgpt import Learner, Text
 from rich.console import Console
 from rich.table import Table
 
 from mgbuild import node
-from mgbuild.emulated import profile
+from mgbuild.emulated import profile, time_model
 from mgbuild.errors import UserError
-from mgbuild.plan import build_folder, configure, dataset
+from mgbuild.plan import build_folder, configure, dataset, training_time
 from mgbuild.plan.options import Settings
 from mgbuild.plan.shape import Shape
+from mgbuild.plan.training_time import TextLengths
 
 HEADLINE = ("matmul_nt", "matmul_nn")  # dense forward and input-gradient products
 SCALAR_STEPS = 4
-BARRIER_CYCLES = 40  # from the later core's arrival until both go on: a store, a load, two memw; stated, not measured
 WASM_RUNS = 11  # of the library and of the WebAssembly program, in turn
 WASM_SCRIPT = Path(__file__).with_name("train.mjs")
 WIDTH = 80  # columns of the tables
@@ -97,10 +98,7 @@ def core(plugin: Path, firmware: Path, image: Path, settings: Settings) -> dict[
 
 
 def two_cores(plugin: Path, firmware: Path, image: Path) -> dict[str, Any]:
-    """Counts of a whole run on two cores, without what is spent in waiting for the other.
-
-    A step takes, by the cycle model, the slower core's time between one barrier and the next, and BARRIER_CYCLES more.
-    """
+    """Counts of a whole run on two cores, without what is spent in waiting for the other."""
     counts = profile.run(plugin, firmware, image, cores=2)
     steps = counts.steps
 
@@ -108,16 +106,12 @@ def two_cores(plugin: Path, firmware: Path, image: Path) -> dict[str, Any]:
         found = profile.total(counts.instructions, phases, lambda owner: str(owner.core))
         return [found["0"], found["1"]]
 
-    cycles = marks = 0
-    for first, second in profile.stretches(plugin, firmware, image, counts):
-        cycles += max(sum(stretch.cycles[phase] for phase in profile.TRAINING) for stretch in (first, second))
-        marks += first.phase in profile.TRAINING
-    barriers = marks - steps  # one mark of a step is the beginning of a job
+    cycles, barriers = profile.cycles_of_pair(profile.stretches(plugin, firmware, image, counts), steps)
     return {
         "steps": steps,
         "instructions_per_step": [count / steps for count in by_core(*profile.TRAINING)],
         "phases": {phase: [count / steps for count in by_core(phase)] for phase in profile.TRAINING},
-        "cycles_per_step_model": (cycles + barriers * BARRIER_CYCLES) / steps,
+        "cycles_per_step_model": cycles / steps,
         "barriers_per_step": barriers / steps,
         "instructions_per_token": max(by_core("generation")) / counts.tokens,
     }
@@ -141,8 +135,6 @@ def model(settings: Settings) -> dict[str, Any]:
 
 def native(library: Path, image: Path, settings: Settings) -> float:
     """Microseconds for a step of the native library, over a whole training."""
-    from microgpt import Learner, Text
-
     learner = Learner(Text(image.read_bytes()), path=library.resolve(), **model(settings))
     return _best(lambda: len(learner.train()), 1)
 
@@ -252,7 +244,7 @@ def table(results: dict[str, Any]) -> list[Table]:
     for name in ("numpy", "scalar"):
         value = times[f"{name}_microseconds_per_step"]
         here.add_row(f"{name} reference", f"{value:,.0f}", f"{times[f'times_faster_than_{name}']:,.0f}")
-    return [summary, kernels, pair, here, wasm_table(results["wasm"])]
+    return [summary, kernels, pair, here, wasm_table(results["wasm"]), _time_table(results["time_model"])]
 
 
 def wasm_table(times: dict[str, float]) -> Table:
@@ -268,6 +260,42 @@ def wasm_table(times: dict[str, float]) -> Table:
     ratio = f"{times['times_the_native_library']:,.1f}"
     shown.add_row(f"program in Node, {runs}", f"{times['microseconds_per_step']:,.2f}", ratio)
     return shown
+
+
+def _time_table(found: dict[str, Any]) -> Table:
+    """How well src_c/core/training_time.c says what was counted."""
+    table = Table(title="a step's cycles by core/training_time.h, against those counted", title_justify="left")
+    for column in ("", "models", "median error", "1 in 10", "worst", "mean"):
+        table.add_column(column, justify="left" if not column else "right")
+
+    def row(label: str, error: dict[str, float]) -> None:
+        numbers = (f"{100 * error[key]:.1f} %" for key in ("median", "tenth", "worst", "mean"))
+        table.add_row(label, f"{error['cases']}", *numbers)
+
+    for name, label in (("fitted", "fitted"), ("held_out", "not fitted")):
+        for cores in time_model.CORES:
+            row(f"{label}, cores={cores}", found[f"{name}_{cores}"])
+    row("weights as estimated, short runs", found["short_runs"])
+    row(f"runs of > {time_model.LONG:,} steps", found["long_runs"])
+    for cores, run in found["run"].items():
+        table.add_row(
+            f"this run, cores={cores}", "", "", "", "", f"{100 * (run['estimated'] / run['counted'] - 1):.1f} %"
+        )
+    return table
+
+
+def time_estimates(library: Path, image: Path, settings: Settings, counted: dict[int, float]) -> dict[str, Any]:
+    """What core/training_time.h says of a whole run with these settings, beside its counted cycles, of each step."""
+    shape = configure.model(configure.sizes(settings), image)[0]
+    lengths = TextLengths.of_image(image.read_bytes())
+    effort = training_time.expected_effort(library, shape, lengths, steps=settings.steps, lr=settings.lr)
+    return {
+        str(cores): {
+            "estimated": training_time.cycles(library, shape, lengths, cores=cores, effort=effort),
+            "counted": cycles,
+        }
+        for cores, cycles in counted.items()
+    }
 
 
 def ceilings(path: Path) -> dict[str, Any]:
@@ -315,6 +343,15 @@ def main(
         "host": host(library, image, text, settings),
         "wasm": wasm_beside_native(module, library, image, settings),
     }
+    found = time_model.find(Text.open(time_model.NAMES), plugin, asm, library)
+    rewritten = time_model.write(found, library)
+    counted = {1: results["xtensa"]["asm"], 2: results["xtensa"]["two_cores"]}
+    results["time_model"] = {
+        **time_model.results(found, library),
+        "run": time_estimates(
+            library, image, settings, {cores: counts["cycles_per_step_model"] for cores, counts in counted.items()}
+        ),
+    }
     build_folder.write(output, (json.dumps(results, indent=1) + "\n").encode("ascii"))
     console = Console(width=WIDTH)
     for part in table(results):
@@ -323,9 +360,11 @@ def main(
         "* by an in-order model of the LX6: within 0.5 % or one cycle for float32 and\n"
         "  integer loops in internal RAM; comparisons, conversions, rfr and window spills\n"
         "  are not calibrated. Not measured on a chip.\n"
-        f"** the slower core from barrier to barrier, and {BARRIER_CYCLES} cycles for each barrier, an\n"
+        f"** the slower core from barrier to barrier, and {profile.BARRIER_CYCLES} cycles for each barrier, an\n"
         "  assumption. Left out: cores that want the same bank of RAM in the same cycle;\n"
         "  both fetch the kernels from one, and find the model's arrays in another.",
         highlight=False,
     )
+    if rewritten:
+        console.print(f"{time_model.COEFFICIENTS} is rewritten: it differed by up to {100 * found.changed:.1f} %")
     console.print(f"all of it as data: {output}", highlight=False)

@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ WITH_ALL_THEY_CALL = ("learner_draw", "predict_logits")
 MARKS = ("team_post", "team_wait")  # on each core as many: where it gives out or takes a job, and at each barrier
 TRAINING = ("forward", "backward", "Adam", "rest")
 GENERATION = ("generation",)
+BARRIER_CYCLES = 40  # from the later core's arrival until both go on: a store, a load, two memw; stated, not measured
 TIMEOUT = 1800  # seconds; the plain kernels take some minutes on a busy machine
 WINDOW_VECTORS = "window_"  # names of the handlers begin so
 
@@ -106,23 +107,24 @@ def run(
     The counts are exact and the same in every run, those of waiting aside. Raises UserError when the emulator takes no
     plugin, the program fails, or the firmware lacks a function of PHASES.
     """
-    functions = _functions(firmware)
-    starts = {name: start for start, _, name in functions}
+    starts = _opened(firmware).starts
     present = [name for name in kernels if name in starts]
     lines, console = _traced(plugin, firmware, dataset, [f"kernel={starts[name]:x}" for name in present], cores, resume)
     profile = Profile(console=console)
-    _attribute(profile, lines, present, functions, lx6.Code(firmware))
+    _attribute(profile, lines, present, _opened(firmware))
     return profile
 
 
-def stretches(plugin: Path, firmware: Path, dataset: Path, profile: Profile) -> list[tuple[Stretch, Stretch]]:
+def stretches(
+    plugin: Path, firmware: Path, dataset: Path, profile: Profile, resume: Path | None = None
+) -> list[tuple[Stretch, Stretch]]:
     """What both cores do between one mark and the next, in order, from a second run; `profile` is the first."""
     phases = ["start", *PHASES.values()]
     with tempfile.TemporaryDirectory() as folder:
         costs = Path(folder, "costs")
         known = (f"{' '.join(pair)} {cycles}\n" for pair, cycles in profile.costs.items())
         costs.write_text("".join(known), encoding="ascii")
-        lines, _ = _traced(plugin, firmware, dataset, [f"costs={costs}"], 2)
+        lines, _ = _traced(plugin, firmware, dataset, [f"costs={costs}"], 2, resume)
     found: tuple[list[Stretch], list[Stretch]] = ([], [])
     for core, last, *cycles in lines:
         by_phase: Counter[str] = Counter()
@@ -132,11 +134,24 @@ def stretches(plugin: Path, firmware: Path, dataset: Path, profile: Profile) -> 
     return list(zip(*found, strict=False))  # the last one on either core has no mark at its end
 
 
+def cycles_of_pair(found: list[tuple[Stretch, Stretch]], steps: int) -> tuple[int, int]:
+    """Modelled cycles of all training steps on two cores, and the barriers within.
+
+    The slower core's time between one mark and the next counts, and BARRIER_CYCLES more for each barrier.
+    """
+    cycles = marks = 0
+    for pair in found:
+        cycles += max(sum(stretch.cycles[phase] for phase in TRAINING) for stretch in pair)
+        marks += pair[0].phase in TRAINING
+    barriers = marks - steps  # one mark of a step is the beginning of a job
+    return cycles + barriers * BARRIER_CYCLES, barriers
+
+
 def _traced(
     plugin: Path, firmware: Path, dataset: Path, arguments: Iterable[str], cores: int, resume: Path | None = None
 ) -> tuple[list[list[str]], str]:
     """What the plugin writes with these arguments, line by line in words, and what the program prints."""
-    starts = {name: start for start, _, name in _functions(firmware)}
+    starts = _opened(firmware).starts
     missing = [name for name in PHASES if name not in starts]
     if missing:
         raise UserError(f"{firmware} cannot be profiled, it has no function {', '.join(missing)}")
@@ -159,52 +174,86 @@ def _traced(
         return [line.split() for line in output.read_text(encoding="ascii").splitlines()], result.stdout
 
 
-def _functions(firmware: Path) -> list[tuple[int, int, str]]:
-    """Start, end and name of every function, by address."""
-    with opened(firmware) as file:
-        sized = [symbol for symbol in symbols(file) if symbol["st_info"]["type"] == "STT_FUNC"]
-        return sorted((symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name) for symbol in sized)
+@dataclass
+class _Firmware:
+    """What a program's machine code says, worked out once for all its runs."""
 
+    functions: list[tuple[int, int, str]]  # start, end and name of each, by address
+    code: lx6.Code
+    modelled: dict[tuple[str, ...], tuple[int, int]] = field(default_factory=dict)  # what pair() has found
 
-def _attribute(
-    profile: Profile,
-    pairs: Iterable[list[str]],
-    kernels: list[str],
-    functions: list[tuple[int, int, str]],
-    code: lx6.Code,
-) -> None:
-    """Add up the plugin's pairs of runs.
+    @cached_property
+    def holders(self) -> dict[int, str]:
+        """The function that holds an address."""
+        return {address: name for start, end, name in self.functions for address in range(start, end)}
 
-    A run is modelled in the state that the run before it leaves behind when it starts from idle: no latency outlasts a
-    run and the jump at its end by so much that the run before that mattered.
-    """
-    holders = {address: name for start, end, name in functions for address in range(start, end)}
-    starts = {start: name for start, _, name in functions}
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """Where a function begins."""
+        return {name: start for start, _, name in self.functions}
 
-    @cache
-    def state_after(run: lx6.Run, lost: int) -> lx6.State:
-        return lx6.pause(lx6.execute(run)[1], lost)
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The function that begins at an address."""
+        return {start: name for start, _, name in self.functions}
 
-    phases = list(PHASES.values())
-    for core, phase, kernel, *addresses, count in pairs:
-        before_first, before_last, first, last = (int(address, 16) for address in addresses)
-        run = code.run(first, last)
-        function = holders.get(first, "elsewhere")
-        phase_name = phases[int(phase)] if int(phase) >= 0 else "start"
-        owner = Owner(phase_name, kernels[int(kernel)] if int(kernel) >= 0 else "", function, int(core))
+    def pair(self, addresses: tuple[str, ...]) -> tuple[int, int]:
+        """Instructions and modelled cycles of a run, those lost before it included; addresses as the plugin has them.
+
+        It is modelled in the state that the run before it leaves behind when it starts from idle: no latency outlasts a
+        run and the jump at its end by so much that the run before that mattered.
+        """
+        found = self.modelled.get(addresses)
+        if found is None:
+            found = self.modelled[addresses] = self._model(*(int(address, 16) for address in addresses))
+        return found
+
+    def called(self, addresses: tuple[str, ...]) -> str | None:
+        """The function that the second of two runs is the beginning of, where the first calls it."""
+        _, before_last, first, _ = (int(address, 16) for address in addresses)
+        called = first in self.names and before_last and self.code[before_last].name in lx6.CALLS
+        return self.names[first] if called else None
+
+    def _model(self, before_first: int, before_last: int, first: int, last: int) -> tuple[int, int]:
+        run = self.code.run(first, last)
         lost, state = 0, lx6.IDLE
         if before_last:
-            before = code.run(before_first, before_last)
-            exception = first in starts and function.startswith(WINDOW_VECTORS)
+            before = self.code.run(before_first, before_last)
+            exception = self.names.get(first, "").startswith(WINDOW_VECTORS)
             lost = lx6.WINDOW_EXCEPTION if exception else lx6.jump_cycles(before[-1], run[0])
-            state = state_after(before, lost)
-            if first in starts and before[-1].name in lx6.CALLS:
-                profile.calls[function] += int(count)
-        profile.instructions[owner] += int(count) * len(run)
-        cycles = lost + lx6.execute(run, state)[0]
+            state = lx6.pause(lx6.execute(before)[1], lost)
+        return len(run), lost + lx6.execute(run, state)[0]
+
+
+def _opened(firmware: Path) -> _Firmware:
+    """The machine code of a firmware, the same object as long as the file does not change."""
+    return _read(firmware.resolve(), firmware.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read(firmware: Path, changed: int) -> _Firmware:
+    with opened(firmware) as file:
+        sized = [symbol for symbol in symbols(file) if symbol["st_info"]["type"] == "STT_FUNC"]
+        functions = sorted((each["st_value"], each["st_value"] + each["st_size"], each.name) for each in sized)
+    return _Firmware(functions, lx6.Code(firmware))
+
+
+def _attribute(profile: Profile, pairs: Iterable[list[str]], kernels: list[str], firmware: _Firmware) -> None:
+    """Add up the plugin's pairs of runs."""
+    phases = list(PHASES.values())
+    for core, phase, kernel, *words, count in pairs:
+        addresses = tuple(words)
+        phase_name = phases[int(phase)] if int(phase) >= 0 else "start"
+        function = firmware.holders.get(int(addresses[2], 16), "elsewhere")
+        owner = Owner(phase_name, kernels[int(kernel)] if int(kernel) >= 0 else "", function, int(core))
+        called = firmware.called(addresses)
+        if called is not None:
+            profile.calls[called] += int(count)
+        instructions, cycles = firmware.pair(addresses)
+        profile.instructions[owner] += int(count) * instructions
         profile.cycles[owner] += int(count) * cycles
         if phase_name != "waiting":
-            profile.costs[tuple(addresses)] = cycles
+            profile.costs[addresses] = cycles
 
 
 def main(arguments: list[str]) -> str:

@@ -121,6 +121,8 @@ _Noreturn void board_start(void) {
 
 bool board_is_interactive(void) { return true; }
 
+bool board_is_chip(void) { return true; }
+
 uint32_t board_cycles(void) { return core_cycles(); }
 
 uint32_t board_cycles_per_millisecond(void) { return 1000 * clock.cpu_mhz; }

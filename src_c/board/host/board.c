@@ -24,6 +24,8 @@ void board_console_write(const char *text, uint32_t length) {
 
 bool board_is_interactive(void) { return false; }
 
+bool board_is_chip(void) { return false; }
+
 static bool has_input(int milliseconds) {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     return poll(&input, 1, milliseconds) > 0;

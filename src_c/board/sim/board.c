@@ -72,6 +72,8 @@ void board_console_write(const char *text, uint32_t length) {
 
 bool board_is_interactive(void) { return false; }
 
+bool board_is_chip(void) { return false; }
+
 int32_t board_console_read(void) {
     static uint8_t bytes[64];
     static int32_t count, next;

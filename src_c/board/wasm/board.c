@@ -68,6 +68,8 @@ void board_console_write(const char *text, uint32_t length) { page_write(text, l
 
 bool board_is_interactive(void) { return true; }
 
+bool board_is_chip(void) { return false; }
+
 int32_t board_console_read(void) { return page_read(); }
 
 void board_print_info(void) { print_text("a WebAssembly module\n"); }
