@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from conftest import ROOT
 from mgbuild import browser
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -11,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 PATIENCE = 120  # seconds until something must have happened; a page needs one or two, more when every process builds
+SCREENSHOTS = ROOT / "build/screenshots"  # of a page that has trained, for people to look at
 READY = "Ready. Press Train."
 SHOWN = ("status", "failure", "text-status", "text-failure", "fit", "board-status", "board-failure", "verdict")
 
@@ -71,6 +73,16 @@ class Page:
     def messages(self) -> list[str]:
         """What is on the browser's console."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def take_picture(self, name: str) -> None:
+        """Write what the page looks like, and the whole of it, to SCREENSHOTS."""
+        time.sleep(0.3)  # for the last frame
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        width, height, whole = self.driver.execute_script(
+            "return [innerWidth, innerHeight, document.documentElement.scrollHeight]"
+        )
+        (SCREENSHOTS / f"{name}.png").write_bytes(browser.screenshot(self.driver, width, height))
+        (SCREENSHOTS / f"{name}-whole.png").write_bytes(browser.screenshot(self.driver, width, whole, beyond=True))
 
     def look_like(self, width: int, height: int, scheme: str = "light") -> None:
         """Be in a window of so many CSS pixels, a phone's if it is narrow."""

@@ -2,18 +2,15 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Programs
-from mgbuild import browser, page_server
+from mgbuild import page_server
 from page_driver import Page
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
-
-SCREENSHOTS = ROOT / "build/screenshots"  # of a page that has trained, for people to look at
 
 
 @pytest.fixture(scope="module")
@@ -231,12 +228,7 @@ def test_it_fits_its_window(page: Page, name: str, width: int, height: int, sche
     page.train()
     page.wait(lambda: len(page.all("#attention canvas")) == 4)
     assert page.driver.execute_script("return document.documentElement.scrollWidth") <= width
-    time.sleep(0.3)  # for the last frame
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for suffix, beyond in (("", False), ("-whole", True)):
-        size = page.driver.execute_script("return document.documentElement.scrollHeight") if beyond else height
-        picture = browser.screenshot(page.driver, width, size, beyond=beyond)
-        (SCREENSHOTS / f"{name}{suffix}.png").write_bytes(picture)
+    page.take_picture(name)
 
 
 def test_a_script_that_is_slipped_in_does_not_run(served: Page) -> None:

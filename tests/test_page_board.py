@@ -80,6 +80,7 @@ def test_a_board_trains_to_the_checksum_of_this_browser(open_page: OpenPage, cor
         page["prompt"].send_keys(Keys.ENTER)
         page.wait(lambda: len(page.text("completions").split(", ")) == 10)
         assert all(name.startswith("ma") for name in page.text("completions").split(", "))
+        page.take_picture("board")
 
 
 def test_an_emulated_esp32_trains_other_settings_to_the_same(
