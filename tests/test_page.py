@@ -1,6 +1,7 @@
 """The page in a real browser: Debian's Chromium without a window, driven as a person would."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,6 +179,7 @@ def test_the_plan_says_what_fits_the_chip(page: Page, programs: Programs) -> Non
     page.wait(lambda: page.all("#memory td"))
     parts = [int(cell.text.replace(",", "")) for cell in page.all("#memory td:last-child")]
     assert f"Yes: it takes {sum(parts):,} of the " in page.text("fit")
+    assert re.search(r"Training takes it about 0\.\d\d s for 1000 steps\.$", page.text("fit"))
     page.fill("n_embd", "200")
     page.wait(lambda: page.text("fit").startswith("No: ") and "bytes" in page.text("fit"))
     page.fill("n_embd", "18")

@@ -87,6 +87,11 @@ export function settings(lines) {
   return new Map([...lines.join("\n").matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]));
 }
 
+/** How long the chip would train, as `info` estimates it: "about 0.60 s for 1000 steps". */
+export function trainingTime(lines) {
+  return /^time: (about .+? steps)/m.exec(lines.join("\n"))?.[1] ?? "an unknown time";
+}
+
 /** Tokens of the text that `info` tells of: its characters, and the one that begins and ends a document. */
 export function vocabulary(lines) {
   return Number(/^text: \d+ documents, (\d+) characters/m.exec(lines.join("\n"))?.[1] ?? 26) + 1;

@@ -374,13 +374,15 @@ const plan = latest(async () => {
     return;
   }
   await chip.ask("train 1"); // the model takes its place in memory
-  const memory = answers.memory((await chip.ask("info")).lines);
+  const info = (await chip.ask("info")).lines;
+  const memory = answers.memory(info);
   if (memory === null) {
     at("fit").textContent = "";
     return;
   }
   at("fit").textContent =
-    `Yes: it takes ${memory.taken.toLocaleString("en")} of the ${memory.room.toLocaleString("en")} bytes that the chip leaves a model.`;
+    `Yes: it takes ${memory.taken.toLocaleString("en")} of the ${memory.room.toLocaleString("en")} bytes that the chip leaves a model. ` +
+    `Training takes it ${answers.trainingTime(info)}.`;
   const rows = memory.purposes.map(({ bytes, purpose }) => {
     const row = document.createElement("tr");
     row.append(...[purpose, bytes.toLocaleString("en")].map((text) => Object.assign(document.createElement("td"), { textContent: text })));

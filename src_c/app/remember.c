@@ -196,7 +196,7 @@ enum remembered remember_start(void) {
     if (board_file_is_given()) {
         return go_on(GIVEN_FILE, false, "# error: ") ? REMEMBERED : REMEMBERED_WRONG;
     }
-    if (board_is_interactive() && board_flash_bytes() == 0) {
+    if (board_is_chip() && board_flash_bytes() == 0) {
         print_text("# no checkpoints are kept: the flash chip is smaller than flash_size= of this firmware\n");
     }
     if (settings.start == START_FRESH || store_room() == 0) {
