@@ -147,6 +147,22 @@ def test_losses_and_probabilities_are_the_references(learner: Callable[..., Lear
         assert np.abs(model.loss(name) - losses).max() < 1e-5
 
 
+def test_many_documents_are_scored_as_each_by_itself(learner: Callable[..., Learner], text: Text) -> None:
+    model = learner(steps=50, block_size=7)
+    model.train()
+    documents = ["a", "emma", "annabellamariaxx", *text.documents[:50]]
+    found = model.losses(text.encode_all(["", *documents]))
+    assert found[0] == pytest.approx(float(model.loss("").sum()))
+    assert found[1:] == pytest.approx([float(model.loss(document).sum()) for document in documents], rel=1e-6)
+    assert len(model.losses(text.encode_all([]))) == 0
+
+
+def test_an_alphabet_may_have_more_than_its_text(programs: Programs) -> None:
+    model = Learner(Text.of(["ab", "b"], alphabet="az"), path=programs.library(), steps=5)
+    assert model.text.characters == "abz"
+    assert len(model.loss("zz")) == 3
+
+
 def test_asking_changes_nothing(learner: Callable[..., Learner]) -> None:
     asked, silent = learner(steps=100), learner(steps=100)
     for model in (asked, silent):

@@ -17,11 +17,11 @@ from conftest import ROOT, Completed
 BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", "grep", "readlink", "true", "find")
 LLVM = ("clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
 BROWSER = ("chromium", "chromedriver")
-TOOLS = (*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc", *BROWSER)
+TOOLS = (*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc", *BROWSER, "initdb")
 XTENSA = ["clang-22", "llvm-22", "binutils-xtensa-lx106"]
 FOR_TESTS = [*XTENSA, "qemu-system-misc", "lld-22", "gcc"]
 BROWSER_PACKAGES = ["chromium", "chromium-driver"]
-PACKAGES = (*XTENSA, "qemu-system-misc", "lld-22", *BROWSER_PACKAGES)
+PACKAGES = (*XTENSA, "qemu-system-misc", "lld-22", *BROWSER_PACKAGES, "postgresql")
 
 PYTHON = f'exec {sys.executable} "$@"'
 # A venv whose pip finds no network, made at once.
@@ -51,7 +51,8 @@ def checkout(tmp_path: Path) -> Path:
 def machine(tmp_path: Path, checkout: Path) -> Machine:
     """Function that runs sconsw where only these programs exist; apt-get and sudo log what they are asked.
 
-    apt: the packages that apt knows, or None where there is no apt-get; sudo: its exit status; python: what python3 is.
+    apt: the packages that apt knows, or None where there is no apt-get; apt_get: what that does besides; sudo: its exit
+    status; python: what python3 is.
     """
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -68,6 +69,7 @@ def machine(tmp_path: Path, checkout: Path) -> Machine:
         user: int = 0,
         sudo: int = 0,
         python: str = PYTHON,
+        apt_get: str = "",
         cwd: Path = checkout,
         program: Path = checkout / "sconsw",
         **env: str,
@@ -77,10 +79,12 @@ def machine(tmp_path: Path, checkout: Path) -> Machine:
         _script(programs / "python3", python)
         _script(programs / "id", f"echo {user}")
         if apt is not None:
-            _script(programs / "apt-get", f'echo "apt-get $*" >> {log}')
+            _script(programs / "apt-get", f'echo "apt-get $*" >> {log}; {apt_get}')
             _script(programs / "apt-cache", f'case " {" ".join(apt)} " in *" $2 "*) ;; *) exit 100 ;; esac')
         _script(programs / "sudo", f'echo "sudo $*" >> {log}; [ {sudo} = 0 ] || exit {sudo}; exec "$@"')
-        environment = {"PATH": str(programs), "HOME": str(tmp_path), "SCONSW_LIBC_HEADER": str(header), **env}
+        places = {"SCONSW_LIBC_HEADER": header, "SCONSW_POSTGRESQL": tmp_path, "SCONSW_POSTGRESQL_SETTINGS": tmp_path}
+        places |= {"PATH": programs, "HOME": tmp_path}
+        environment = {**{name: str(path) for name, path in places.items()}, **env}
         result = subprocess.run(
             [program, *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=180, check=False
         )
@@ -119,8 +123,9 @@ def test_a_complete_machine_only_runs_scons(machine: Machine) -> None:
         (["pictures"], [*XTENSA, "lld-22", "gcc", "chromium", "chromium-driver"]),
         (["web"], [*XTENSA, "lld-22", "gcc"]),
         (["build/web"], [*XTENSA, "lld-22", "gcc"]),
-        (["test"], [*FOR_TESTS, *BROWSER_PACKAGES]),
-        (["--version", "test"], [*FOR_TESTS, *BROWSER_PACKAGES]),
+        (["tune", "minutes=2"], [*XTENSA, "gcc"]),
+        (["test"], [*FOR_TESTS, *BROWSER_PACKAGES, "postgresql"]),
+        (["--version", "test"], [*FOR_TESTS, *BROWSER_PACKAGES, "postgresql"]),
     ],
 )
 def test_a_target_installs_what_it_needs_and_nothing_else(
@@ -132,12 +137,15 @@ def test_a_target_installs_what_it_needs_and_nothing_else(
     assert " ".join(installed).split() == needed
 
 
-@pytest.mark.parametrize("apt", [PACKAGES[:-2], None], ids=["not in the lists", "no apt-get"])
-def test_without_a_browser_the_tests_run_and_it_is_said(machine: Machine, apt: tuple[str, ...] | None) -> None:
+@pytest.mark.parametrize("apt", [PACKAGES[:-3], None], ids=["not in the lists", "no apt-get"])
+def test_without_a_browser_or_a_database_the_tests_run_and_it_is_said(
+    machine: Machine, apt: tuple[str, ...] | None
+) -> None:
     result = machine("test", has=(*LLVM, "wasm-ld-22", "qemu-system-xtensa", "gcc"), apt=apt)
     assert (result.returncode, result.stdout) == (0, "python -m SCons -Q test\n")
-    said = "goes on without chromium chromium-driver: the tests and measurements that need them will be SKIPPED"
-    assert said in result.stderr
+    for packages in ("chromium chromium-driver", "postgresql"):
+        said = f"goes on without {packages}: the tests and measurements that need them will be SKIPPED"
+        assert said in result.stderr
 
 
 def test_without_webassembly_bench_measures_the_rest(machine: Machine) -> None:
@@ -145,6 +153,15 @@ def test_without_webassembly_bench_measures_the_rest(machine: Machine) -> None:
     result = machine("bench", has=("xtensa-esp32-elf-gcc", "qemu-system-xtensa", "gcc"), apt=())
     assert (result.returncode, result.stdout) == (0, "python -m SCons -Q bench\n")
     assert "goes on without clang-22 lld-22: " in result.stderr
+
+
+def test_a_database_comes_without_a_server_that_runs_from_then_on(machine: Machine, tmp_path: Path) -> None:
+    """Debian's package creates and starts one, unless a file in its settings says otherwise while it is installed."""
+    setting = tmp_path / "createcluster.d/sconsw.conf"
+    tell = f'case "$*" in install*postgresql) cat {setting} >> {tmp_path}/log ;; esac'
+    result = machine("test", has=tuple(tool for tool in TOOLS if tool != "initdb"), apt_get=tell)
+    assert "create_main_cluster = false" in result.stderr
+    assert not setting.exists()
 
 
 def test_only_missing_packages_are_installed(machine: Machine) -> None:

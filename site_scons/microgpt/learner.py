@@ -14,7 +14,7 @@ from mgbuild.plan.settings_table import seed_words
 from microgpt import checkpoint, library
 from microgpt.checkpoint import Checkpoint, Tensor
 from microgpt.library import Error
-from microgpt.text import Text
+from microgpt.text import Encoded, Text
 
 
 class Learner:
@@ -177,6 +177,14 @@ class Learner:
         with self._lock:
             self._c.microgpt_loss(self._handle, tokens, len(tokens), losses.ctypes.data)
         return losses
+
+    def losses(self, documents: Encoded) -> np.ndarray:
+        """What `loss` says of each of many documents, added up: float32, in nats."""
+        found = np.empty(len(documents), np.float32)
+        with self._lock:
+            offsets = documents.offsets.buffer_info()[0]
+            self._c.microgpt_losses(self._handle, documents.tokens, offsets, len(documents), found.ctypes.data)
+        return found
 
     def gradient(self, document: str) -> tuple[float, dict[str, np.ndarray]]:
         """Mean loss of a document and its gradient by every weight; changes nothing. Raises as `complete`."""

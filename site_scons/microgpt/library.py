@@ -119,6 +119,7 @@ def load(path: Path | None = None) -> ctypes.CDLL:
         "microgpt_complete": (c_uint32, [c_void_p, c_void_p, c_uint32, c_float]),
         "microgpt_next": (None, [c_void_p, c_char_p, c_uint32, c_float, c_void_p]),
         "microgpt_loss": (c_float, [c_void_p, c_char_p, c_uint32, c_void_p]),
+        "microgpt_losses": (None, [c_void_p, c_char_p, c_void_p, c_uint32, c_void_p]),
         "microgpt_gradient": (c_int32, [c_void_p, c_char_p, c_uint32, c_void_p, POINTER(c_float)]),
     }
     for name, (result, arguments) in signatures.items():

@@ -1,9 +1,23 @@
 """A text to learn: documents, and the characters that become tokens."""
 
+from array import array
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from mgbuild.plan import dataset
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Many documents as tokens, one behind the other."""
+
+    tokens: bytes
+    offsets: "array[int]"  # of each document's first token and, last, of the end; C's uint32_t
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
 
 
 class Text:
@@ -22,9 +36,13 @@ class Text:
         return cls(dataset.pack(Path(path)))
 
     @classmethod
-    def of(cls, documents: Iterable[str]) -> "Text":
-        """From documents; raises mgbuild.errors.UserError when there are none, too many, or too many characters."""
-        return cls(dataset.pack_documents([line.strip() for line in documents if line.strip()], "the text"))
+    def of(cls, documents: Iterable[str], alphabet: str = "") -> "Text":
+        """From documents; raises mgbuild.errors.UserError when there are none, too many, or too many characters.
+
+        alphabet: characters that get a token although no document need have them.
+        """
+        lines = [line.strip() for line in documents if line.strip()]
+        return cls(dataset.pack_documents(lines, "the text", alphabet))
 
     @property
     def vocab_size(self) -> int:
@@ -37,6 +55,11 @@ class Text:
             if character not in self._tokens:
                 raise ValueError(f"{character!r} is not among the characters that were learned: {self.characters}")
         return bytes(self._tokens[character] for character in text)
+
+    def encode_all(self, documents: Iterable[str]) -> Encoded:
+        """Tokens of many documents; raises as `encode`."""
+        parts = [self.encode(document) for document in documents]
+        return Encoded(b"".join(parts), array("I", accumulate(map(len, parts), initial=0)))
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of tokens; BOS has none."""

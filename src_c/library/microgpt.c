@@ -376,6 +376,17 @@ float microgpt_loss(struct microgpt *microgpt, const uint8_t *document, uint32_t
     return total / (float)count;
 }
 
+void microgpt_losses(struct microgpt *microgpt, const uint8_t *tokens, const uint32_t *offsets, uint32_t documents,
+                     float *losses) {
+    for (uint32_t i = 0; i < documents; ++i) {
+        const uint32_t count = learner_read(&microgpt->learner, tokens + offsets[i], offsets[i + 1] - offsets[i]);
+        losses[i] = 0.0f;
+        for (uint32_t t = 0; t < count; ++t) {
+            losses[i] += learner_loss_at(&microgpt->learner, t);
+        }
+    }
+}
+
 int32_t microgpt_gradient(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *gradient,
                           float *loss) {
     struct learner *learner = &microgpt->learner;

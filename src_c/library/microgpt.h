@@ -88,6 +88,11 @@ MICROGPT_API void microgpt_next(struct microgpt *microgpt, const uint8_t *tokens
                                 float *probabilities);
 MICROGPT_API float microgpt_loss(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *losses);
 
+// The loss of each of many documents, added up over the positions that microgpt_loss() tells apart. offsets: of each document's
+// first token in tokens and, last, of the end. losses: room for one a document.
+MICROGPT_API void microgpt_losses(struct microgpt *microgpt, const uint8_t *tokens, const uint32_t *offsets, uint32_t documents,
+                                  float *losses);
+
 // The gradient of a document's loss by every parameter, and the loss. Changes nothing. Returns 1, or 0 without memory for it.
 MICROGPT_API int32_t microgpt_gradient(struct microgpt *microgpt, const uint8_t *document, uint32_t length, float *gradient,
                                        float *loss);

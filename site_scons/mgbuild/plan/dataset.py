@@ -68,9 +68,12 @@ def pack(path: Path, remark: Callable[[str], object] = lambda sentence: None) ->
     return pack_documents(read_documents(path, remark), f"data set {path}")
 
 
-def pack_documents(documents: list[str], name: str) -> bytes:
-    """Image of documents; raises UserError, by that name, when there are none or more than the firmware can hold."""
-    characters = sorted(set("".join(documents)))
+def pack_documents(documents: list[str], name: str, alphabet: str = "") -> bytes:
+    """Image of documents; raises UserError, by that name, when there are none or more than the firmware can hold.
+
+    alphabet: characters that it names besides theirs.
+    """
+    characters = sorted(set("".join([alphabet, *documents])))
     if not documents:
         raise UserError(f"{name} is empty; give a text with one document a line")
     if len(characters) > MAX_CHARACTERS:

@@ -52,6 +52,10 @@ class Settings:
     board: str
     against: str
     file: Path | None
+    minutes: float
+    trials: int
+    workers: int
+    storage: str
     verbose: bool
 
 
@@ -218,6 +222,13 @@ OPTIONS = (
     Option("file", "", _file_name, "pull, push: the checkpoint", OTHER, is_path=True),
     Option("resume", "", _file_to_read, "host, sim: go on from this checkpoint", OTHER, is_path=True),
     Option("checkpoint", "", _file_to_write, "host, sim: file that checkpoints go to", OTHER, is_path=True),
+    Option("minutes", "1", _real(0, 1e5), "tune: how long the chip may train", OTHER),
+    Option("trials", "200", _whole(1, 1_000_000), "tune: models to try, with those tried before", OTHER),
+    Option("workers", "0", _whole(0, 1024), "tune: processes that train; 0: one for each core", OTHER),
+    Option(
+        *("storage", "", str, "tune: database to share, postgresql://NAME@HOST/DATABASE; else a file in build/tune"),
+        OTHER,
+    ),
     Option("against", "", str, "memory: compare with this memory.json, not the last build's", OTHER, is_path=True),
     Option("board", "", str, "test: port of a board to test as well; it is flashed", OTHER),
 )

@@ -19,7 +19,10 @@ class Target:
 
 
 # The folders in the build folder, and the targets whose programs they are for.
-FOLDERS = {"esp32": "esp32", "sim": "sim", "host": "host", "bench": "bench", "wasm": "web", "web": "web"}
+FOLDERS = {
+    **{name: name for name in ("esp32", "sim", "host", "bench", "web", "tune")},
+    "wasm": "web",
+}
 TARGETS = {
     "esp32": Target(
         "firmware for the ESP32: ELF, flashable images and the memory report (the default)", ("esp32", "library")
@@ -41,6 +44,11 @@ TARGETS = {
     "memory": Target("the memory report of the ESP32 firmware, as text, as a page and as JSON", ("esp32", "library")),
     "fit": Target(
         "the largest model that fits the chip with these options, and other numbers of layers", ("esp32", "library")
+    ),
+    "tune": Target(
+        "search the best model that the chip can train in minutes=, trials= of them; options that are given stay",
+        ("esp32", "library"),
+        last=True,
     ),
     "bench": Target("instructions per training step on the emulated core, time on this machine", ("bench", "library")),
     "flash": Target(
