@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-SHELLCHECK = Path(sys.executable).parent / "shellcheck"  # requirements.txt brings it into the environment
+SHELLCHECK = Path(sys.executable).parent / "shellcheck"  # sconsw brings it into the environment
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Completed
 
+REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-more.txt")
 # What any machine has.
 BASE = ("sh", "cat", "cmp", "cp", "dirname", "env", "ls", "rm", "mkdir", "sed", "grep", "readlink", "true", "find")
 LLVM = ("clang-22", "llvm-mc-22", "xtensa-lx106-elf-ld")
@@ -41,8 +42,9 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / ".venv/bin").mkdir(parents=True)
     shutil.copy(ROOT / "sconsw", folder)
-    for place in (folder, folder / ".venv"):
-        shutil.copy(ROOT / "requirements.txt", place)
+    for file in REQUIREMENTS:
+        shutil.copy(file, folder)
+    (folder / ".venv/requirements.txt").write_text("".join(file.read_text() for file in REQUIREMENTS))
     _script(folder / ".venv/bin/python", 'echo "python $*"')
     return folder
 
@@ -235,8 +237,20 @@ def test_a_failed_installation_says_so_and_starts_again(machine: Machine, checko
         assert (checkout / ".venv/requirements.txt").read_text() == "", "unfinished"
 
 
+def test_what_builds_is_enough_to_build_and_the_rest_is_added(machine: Machine, checkout: Path) -> None:
+    stamp = checkout / ".venv/requirements.txt"
+    shutil.copy(REQUIREMENTS[0], stamp)
+    assert machine("sim", "flash").stderr == ""
+    result = machine("sim", "bench")
+    assert f"sconsw: adding Python packages to {checkout}/.venv" in result.stderr
+    assert f"pip install --quiet --disable-pip-version-check -r {checkout}/requirements-more.txt" in result.stderr
+    assert result.stdout == "python -m SCons -Q sim bench\n"
+    assert stamp.read_text() == "".join(file.read_text() for file in REQUIREMENTS)
+    assert machine("test", "sim").stderr == ""
+
+
 def test_a_damaged_environment_is_made_anew(machine: Machine, checkout: Path) -> None:
-    for name in ("requirements.txt", ".venv/requirements.txt"):
+    for name in ("requirements.txt", "requirements-more.txt", ".venv/requirements.txt"):
         (checkout / name).write_text("")
     _script(checkout / ".venv/bin/python", "exit 1")  # as where a package of it was deleted
     result = machine("host")
@@ -285,7 +299,8 @@ def test_a_path_that_python_refuses_is_said(machine: Machine, checkout: Path, tm
     odd = tmp_path / "a:b"
     odd.mkdir()
     shutil.copy(checkout / "sconsw", odd)
-    shutil.copy(ROOT / "requirements.txt", odd)
+    for file in REQUIREMENTS:
+        shutil.copy(file, odd)
     result = machine("host", cwd=odd, program=odd / "sconsw")
     assert result.returncode != 0
     assert '":"' in result.stderr and "move" in result.stderr

@@ -26,7 +26,8 @@ def reporting(function: Callable[..., int | None]) -> Callable[..., int]:
         except UserError as error:
             message = str(error)
         except ModuleNotFoundError as error:
-            message = f"no Python package {error.name}: pip install -r requirements.txt, or run ./sconsw"
+            files = "-r requirements.txt -r requirements-more.txt"
+            message = f"no Python package {error.name}: pip install {files}, or run ./sconsw"
         sys.stdout.flush()
         print(f"error: {message}", file=sys.stderr, flush=True)
         return 1

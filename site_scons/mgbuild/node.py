@@ -1,4 +1,4 @@
-"""Node, as requirements.txt pins it: it runs the program as WebAssembly, and brings the page's packages from npm."""
+"""Node, as requirements-more.txt pins it: runs the program as WebAssembly, brings the page's packages from npm."""
 
 import shutil
 import subprocess
