@@ -61,6 +61,7 @@ def core(programs: Programs) -> Iterator[ProcessWire]:
 
 
 def connect(page: Page) -> None:
+    page.wait(page["connect"].is_displayed)  # whatever ended a moment ago
     page["connect"].click()
     page.wait(lambda: page.text("board-status").startswith("Connected: microgpt-lx6 "))
 

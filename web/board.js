@@ -195,13 +195,15 @@ export class Board {
 
   /** Trains here what the board has trained, and says whether the weights are the same. */
   async compare() {
+    const console = this.#console; // which may be disconnected meanwhile
     at("verdict").textContent = "This browser trains the same…";
-    const board = answers.state((await this.#console.ask("info")).lines);
-    const rate = answers.settings((await this.#console.ask("set")).lines).get("lr");
+    const board = answers.state((await console.ask("info")).lines);
+    const rate = answers.settings((await console.ask("set")).lines).get("lr");
     const here = new Console(new WorkerTransport(this.#page.files.module, this.#page.text().image, null));
     try {
       await here.opened;
-      at("verdict").textContent = await verdict(board, rate, here);
+      const said = await verdict(board, rate, here);
+      at("verdict").textContent = console === this.#console ? said : "";
     } finally {
       await here.close();
     }
