@@ -198,17 +198,6 @@ def test_the_effort_of_a_step_is_what_its_arrays_say(library: Path) -> None:
 # ---- The fit --------------------------------------------------------------------------------------------------------
 
 
-def test_least_squares_find_what_was_mixed_and_nothing_negative() -> None:
-    rng = np.random.default_rng(1)
-    matrix = rng.uniform(0, 1, (40, 6))
-    wanted = np.array([3.0, 0.0, 0.5, 0.0, 7.0, 1.0])
-    assert time_model.non_negative_least_squares(matrix, matrix @ wanted) == pytest.approx(wanted, abs=1e-9)
-    pulled = time_model.non_negative_least_squares(matrix, matrix @ np.array([3.0, -1.0, 0.5, 0.0, 7.0, 1.0]))
-    assert pulled.min() == 0
-    free = np.linalg.lstsq(matrix, matrix @ pulled, rcond=None)[0]
-    assert free == pytest.approx(pulled, abs=1e-9)
-
-
 @pytest.fixture
 def invented(library: Path) -> time_model.Found:
     """What bench would find if cycles were exactly these sums, a tenth more of them on one core than committed."""

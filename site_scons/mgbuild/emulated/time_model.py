@@ -16,6 +16,7 @@ import numpy as np
 from microgpt import Learner, Text
 from microgpt import library as c_library
 from microgpt.library import Effort, Positions
+from scipy.optimize import least_squares, nnls
 
 from mgbuild.emulated import profile
 from mgbuild.plan import build_folder, training_time
@@ -291,7 +292,7 @@ def _fit_functions(values: np.ndarray, samples: Sequence[Sample], names: Sequenc
             ]
         )
         columns = [names.index(name) for name in allowed]
-        found[columns] += non_negative_least_squares(values[:, columns] / total[:, None], counted / total)
+        found[columns] += nnls(values[:, columns] / total[:, None], counted / total)[0]
     return found
 
 
@@ -303,7 +304,7 @@ def _fit_near(shares: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """
     near = np.diag(shares.mean(0))
     wanted = np.concatenate([np.ones(len(shares)), near @ expected])
-    return non_negative_least_squares(np.vstack([shares, near]), wanted)
+    return nnls(np.vstack([shares, near]), wanted)[0]
 
 
 def terms(library: Path) -> list[str]:
@@ -324,54 +325,21 @@ def _c_shape(shape: Shape) -> c_library.Shape:
     return c_library.Shape(shape.n_embd, shape.n_head, shape.n_layer, shape.block_size, shape.vocab_size)
 
 
-def non_negative_least_squares(matrix: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The x of no negative element that brings matrix @ x closest to wanted (Lawson and Hanson, 1974, chapter 23)."""
-    scale = np.linalg.norm(matrix, axis=0)
-    columns = matrix / scale
-    chosen = np.zeros(len(scale), bool)
-    x = np.zeros(len(scale))
-    while True:
-        gain = np.where(chosen, -np.inf, columns.T @ (wanted - columns @ x))
-        if gain.max() < 1e-9:
-            return x / scale
-        chosen[np.argmax(gain)] = True
-        while True:
-            free = np.zeros(len(scale))
-            free[chosen] = np.linalg.lstsq(columns[:, chosen], wanted, rcond=None)[0]
-            negative = chosen & (free <= 0)
-            if not negative.any():
-                break
-            x += np.min(x[negative] / (x[negative] - free[negative])) * (free - x)
-            chosen &= x > 1e-12
-            x[~chosen] = 0
-        x = free
-
-
 def _fit_share(factors: np.ndarray, shares: np.ndarray, most: np.ndarray | float = 1.0) -> np.ndarray:
     """Coefficients of the products of two factors, whose sum makes a share of `most` by the sigmoid of the C.
 
-    For the least errors of the share, by Levenberg's and Marquardt's method and a ridge, in factors that are brought to
-    mean 0 and deviation 1, the last aside, which is 1.
+    For the least errors of the share and a ridge, in factors that are brought to mean 0 and deviation 1, the last
+    aside, which is 1.
     """
     mean, deviation = factors.mean(0), factors.std(0)
     mean[-1], deviation[-1] = 0, 1
     terms = _products((factors - mean) / deviation)
-    ridge = RIDGE * np.eye(terms.shape[1])
-    ridge[-1, -1] = 0
+    ridge = np.sqrt(RIDGE) * np.eye(terms.shape[1])[:-1]
 
-    def misfit(found: np.ndarray) -> float:
-        return float(np.sum((most * _sigmoid(terms @ found) - shares) ** 2) + found @ ridge @ found)
+    def misfit(found: np.ndarray) -> np.ndarray:
+        return np.concatenate([most * _sigmoid(terms @ found) - shares, ridge @ found])
 
-    found = np.zeros(terms.shape[1])
-    damping = 1e-3
-    for _ in range(400):
-        sums = terms @ found
-        slopes = (most * (1 + sums**2) ** -1.5 / 2)[:, None] * terms
-        normal = slopes.T @ slopes + ridge + damping * np.eye(len(found))
-        step = np.linalg.solve(normal, slopes.T @ (shares - most * _sigmoid(sums)) - ridge @ found)
-        better = misfit(found + step) < misfit(found)
-        found = found + step if better else found
-        damping *= 1 / 3 if better else 4
+    found = least_squares(misfit, np.zeros(terms.shape[1]), method="lm", xtol=1e-12, ftol=1e-12).x
     # back to the factors as they are: found is the upper half of a matrix m of the sum z m z, and z = scaling x
     upper = np.triu_indices(len(mean))
     matrix = np.zeros((len(mean), len(mean)))
