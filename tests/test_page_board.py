@@ -24,6 +24,13 @@ WEB_SERIAL = (ROOT / "tests/page/web_serial.js").read_text()
 VERSION = f"microgpt-lx6 {configure.version(ROOT).name}"
 WITHOUT = "delete Navigator.prototype.serial"
 
+# What the page says meanwhile.
+NOTE_STATUS = """
+window.noted = [];
+const status = document.getElementById("board-status");
+new MutationObserver(() => noted.push(status.textContent)).observe(status, { childList: true });
+"""
+
 OpenPage = Callable[..., AbstractContextManager[Page]]
 
 
@@ -134,8 +141,11 @@ def test_an_installed_board_has_the_bytes_of_factory_bin(open_page: OpenPage, pr
     factory = (programs.esp32() / "factory.bin").read_bytes()
     with board(open_page) as (page, chip, _):
         connect(page)
+        page.driver.execute_script(NOTE_STATUS)
         install(page)
         assert chip.flash == factory
+        noted = page.driver.execute_script("return noted")
+        assert {"Asking the chip…", "Looking at the firmware…", "Writing the names: 100 %", "It starts…"} <= set(noted)
         assert chip.starts > 0
         assert page.text("where") == "Runs on: the board"
         written = len(chip.writes)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,39 @@ def test_a_text_that_the_build_refuses_is_refused_by_the_page(text: bytes, words
     with pytest.raises(UserError):
         dataset.pack(path)
     assert words in node("pack.mjs", path)[0]["error"]
+
+
+DISTURBED = "the answer was disturbed on its way; ask again"
+
+
+def test_the_pages_console_gets_over_what_a_board_says_wrong() -> None:
+    """Each case: the error, the lines, and what was typed, Ctrl-C where a board has been silent for long."""
+    stopped = "\x03info\n\x03"
+    assert node("console.mjs") == {
+        "as it should": ["", ["x"], "\x03info\n"],
+        "no echo": ["", ["x"], "\x03info\n"],
+        "a document like a prompt": ["", ["> ", "> x"], "\x03info\n"],
+        "an error": ["no such thing", ["error: no such thing"], "\x03info\n"],
+        "a damaged prompt": ["", ["x"], "\x03info\n"],
+        "a damaged ok": [DISTURBED, ["x", "o\ufffd"], "\x03info\n"],
+        "a lost line end": [DISTURBED, ["x"], "\x03info\n"],
+        "a damaged echo": ["", ["in\ufffdo", "x"], "\x03info\n"],
+        "silence, until it is stopped": [DISTURBED, ["^C"], stopped],
+        "silence": ["the board does not answer; press EN (RST) on it, or connect it again", [], stopped + "\x03"],
+        "a restart": ["the board has started again", ["x", "a prompt"], stopped],
+        "a long training": ["", ["x"], "\x03train 5\n"],
+        "a long answer": ["", ["x"], stopped],
+    }
+
+
+def test_packages_from_npm_are_pinned_and_their_licences_come_along(page_folder: Path) -> None:
+    pinned = json.loads((ROOT / "web/package-lock.json").read_text())["packages"]
+    packages = {path.removeprefix("node_modules/"): entry for path, entry in pinned.items() if path}
+    assert packages
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
+    text = (page_folder / "index.html").read_text()
+    for name in packages:
+        (licence,) = (page_folder / "packages" / name).glob("LICENSE*")
+        assert f'href="{licence.relative_to(page_folder)}"' in text
+    linked = re.findall(r'(?:href|src)="([^"#:]+)"', text)
+    assert linked and all((page_folder / file).is_file() for file in linked)

@@ -21,8 +21,9 @@ export class Board {
   #page;
 
   /**
-   * page: {files, text, use, chipAccepts}: what was loaded; () => the text in use, {image, name}; (console or null) => the page
-   * speaks to a board's program, or to the browser's; (image) => "" or why the chip has no room for its model.
+   * page: {files, text, version, use, chipAccepts}: what was loaded; () => the text in use, {image, name}; () => the version of the
+   * page's program, as `info` says it; (console or null) => the page speaks to a board's program, or to the browser's; (image) =>
+   * "" or why the chip has no room for its model.
    */
   constructor(page) {
     this.#page = page;

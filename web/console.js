@@ -11,7 +11,7 @@ const RESTARTED = "the board has started again";
 
 /**
  * The transport to a program in a worker. One to a board (serial.js) has the same members: write, close, onText, onEnd (with a
- * sentence), and patience, the milliseconds without a word after which something is wrong.
+ * sentence), and patience, the milliseconds without a word after which something is wrong with an answer.
  */
 export class WorkerTransport {
   patience = Infinity;
@@ -62,8 +62,11 @@ export class Console {
     transport.onEnd = (how) => this.#end(how);
   }
 
-  /** Types a command when those before it have been answered; fulfilled with its Answer. onLine: is given its lines as they come. */
-  ask(command, onLine = () => {}) {
+  /**
+   * Types a command when those before it have been answered; fulfilled with its Answer. onLine: is given its lines as they come.
+   * patience: Infinity where a board may say nothing for long, and somebody can stop it.
+   */
+  ask(command, onLine = () => {}, patience = this.transport.patience) {
     return new Promise((fulfil) => {
       // A line is one line, whatever was pasted, and has no keys that edit it.
       const line = command.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
@@ -71,7 +74,7 @@ export class Console {
         fulfil(new Answer([], "")); // what is blank has no answer
         return;
       }
-      this.#queue.push({ line, lines: [], onLine, fulfil });
+      this.#queue.push({ line, lines: [], onLine, fulfil, patience });
       this.#next();
     });
   }
@@ -182,10 +185,10 @@ export class Console {
       this.#answer(this.#error()); // it was the prompt that was disturbed
     } else if (this.#pending.endsWith(PROMPT)) {
       this.#answer(DISTURBED);
-    } else if (this.#silence > this.transport.patience + 2 * QUIET) {
+    } else if (this.#silence > this.#asked.patience + 2 * QUIET) {
       this.#answer(SILENT);
     } else {
-      if (this.#silence >= this.transport.patience) {
+      if (this.#silence >= this.#asked.patience) {
         this.transport.write(STOP);
       }
       this.#timer = setTimeout(() => this.#quiet(), QUIET);

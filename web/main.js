@@ -280,7 +280,7 @@ async function stretch(steps) {
   const begun = performance.now();
   const before = run.step;
   const asked = program;
-  const answer = await asked.ask(`train ${steps - (before % steps)}`, takeLine);
+  const answer = await asked.ask(`train ${steps - (before % steps)}`, takeLine, Infinity);
   if (asked.ended || asked !== program) {
     return false; // whoever has ended it says so
   }
