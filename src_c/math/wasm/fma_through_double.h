@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The fused multiply-add for targets without one. tests/test_fma.py compares it with fmaf, bit for bit.
+// The fused multiply-add for targets without one. tests/test_wasm.py compares it with fmaf, bit for bit.
 #ifndef FMA_THROUGH_DOUBLE_H
 #define FMA_THROUGH_DOUBLE_H
 
